@@ -1,0 +1,41 @@
+"""Directions and angles that keep finite values and slopes everywhere.
+
+The derivative of arccos is infinite at +-1, but only in the coordinate: moving a vector of norm a by
+a small step turns it by at most step / a. Both functions below are built so that ordinary autograd
+arrives at that bounded tangent form, with nothing clamped and no epsilon.
+"""
+
+import torch
+from torch import Tensor
+
+
+def unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """(n, dim) -> (n, dim) directions and (n,) norms.
+
+    Each row is first divided by its largest entry, so that norms of 1e-30 and 1e30 neither vanish nor
+    overflow. A zero row (or one whose entries are below 1e3 times the smallest normal number, where
+    the derivative 1 / norm would overflow) has direction 0, and its gradient is 0.
+    """
+    largest = vectors.detach().abs().amax(dim=1, keepdim=True)
+    is_zero = largest < 1e3 * torch.finfo(vectors.dtype).tiny
+    largest = largest.masked_fill(is_zero, 1)
+    balanced = vectors / largest
+    norm = torch.linalg.vector_norm(balanced, dim=1, keepdim=True)
+    inverse = norm.masked_fill(is_zero, 1).reciprocal().masked_fill(is_zero, 0)
+    return balanced * inverse, (norm * largest)[:, 0]
+
+
+def angle_between(a: Tensor, b: Tensor) -> Tensor:
+    """(n, dim), (n, dim) unit rows -> (n,) angles in radians, in [0, pi].
+
+        angle = 2 atan2(|a - b|, |a + b|)
+
+    Exact to rounding at both ends, where arccos loses half of the digits. For unit rows the gradient
+    has norm 1; at angle 0 and pi, where no direction is better than another, it is 0.
+    A zero row is at pi / 2 to everything.
+
+    Source: Kahan, "How futile are mindless assessments of roundoff", 2006, section 12.
+    """
+    return 2 * torch.atan2(
+        torch.linalg.vector_norm(a - b, dim=1), torch.linalg.vector_norm(a + b, dim=1)
+    )

@@ -1,0 +1,230 @@
+"""The head: class weights, and any loss of the table over them, as one torch module."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from gonio import losses, negatives
+from gonio.checks import (
+    check_batch,
+    check_embeddings,
+    check_loss,
+    check_sample_weight,
+    check_values,
+)
+from gonio.equation import Classes, Loss, Negatives, Sample, margin_loss
+from gonio.geometry import angle_between, unit
+from gonio.negatives.tile import products
+from gonio.rules import Fixed, LogSumExp
+from gonio.rules.schedule import is_scheduled
+from gonio.watch import WeightWatch
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+class Head(nn.Module):
+    """Class weights and a softmax-based loss with a margin.
+
+    Put `head.parameters()` into the optimizer beside the backbone's. Computation is in float32 (or
+    float64, if embeddings or weight are), also under autocast and for half-precision embeddings, whose
+    gradient comes back in their own dtype. The weight's dtype never changes.
+
+    Args:
+        embedding_dim: dimension of the embeddings, >= 1.
+        num_classes: number of classes, >= 1.
+        loss: a name from `gonio.losses.names()`, or a loss such as `gonio.losses.arcface(margin=0.5)`.
+        backend: "auto", "reference", "chunked", or a backend such as `gonio.negatives.Chunked(512)`.
+        ignore_index: rows with this label add nothing to the loss and to any gradient.
+        device: where the parameters are made.
+        dtype: of the parameters; float32 where none is given.
+
+    Attributes:
+        weight: (classes, dim) parameter.
+        bias: (classes,) parameter, or None where the loss has none.
+        raw_scale: () parameter of a learned scale, or None.
+        step: () int64 buffer: training batches seen, which is what schedules run on.
+
+    Raises:
+        ValueError: a size below 1, or an unknown name.
+
+    Example:
+        >>> head = Head(embedding_dim=8, num_classes=5, loss="arcface")
+        >>> head(torch.randn(4, 8), torch.tensor([0, 1, 2, 4])).shape
+        torch.Size([])
+        >>> head.logits(torch.randn(4, 8)).shape
+        torch.Size([4, 5])
+    """
+
+    step: Tensor
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        num_classes: int,
+        loss: str | Loss = "arcface",
+        *,
+        backend: str | Negatives = "auto",
+        ignore_index: int | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        for name, size in (("embedding_dim", embedding_dim), ("num_classes", num_classes)):
+            if size < 1:
+                raise ValueError(f"{name}: {size} is below 1")
+        negatives.choose(backend, 0, 0)
+        self.embedding_dim, self.num_classes = embedding_dim, num_classes
+        self.loss = (losses.get(loss).loss() if isinstance(loss, str) else loss).bind(num_classes)
+        self.backend, self.ignore_index = backend, ignore_index
+        self._is_scheduled = is_scheduled(self.loss)
+        self._watch = WeightWatch(f"Head(embedding_dim={embedding_dim}, num_classes={num_classes})")
+        new: Any = {"device": device, "dtype": dtype}
+        self.weight = nn.Parameter(torch.empty(num_classes, embedding_dim, **new))
+        has_bias, start = self.loss.score.bias, self.loss.scale.start()
+        self.bias = nn.Parameter(torch.empty(num_classes, **new)) if has_bias else None
+        self.raw_scale = None if start is None else nn.Parameter(torch.empty((), **new))
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=device))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weight with rows of norm about 1, from torch's global generator."""
+        nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        start = self.loss.scale.start()
+        if self.raw_scale is not None and start is not None:
+            nn.init.constant_(self.raw_scale, start)
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        *,
+        sample_weight: Tensor | None = None,
+        reduction: Reduction = "mean",
+    ) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            embeddings: (batch, dim), floating, not normalised; an empty batch costs 0.
+            labels: (batch,), integers in [0, classes), or `ignore_index`.
+            sample_weight: (batch,), finite, >= 0.
+            reduction: "mean" is the weighted mean over the rows that are not ignored, "sum" the
+                weighted sum, "none" gives (batch,) with 0 for ignored rows.
+
+        Returns:
+            () or (batch,) in float32 (float64 if that is what came in).
+
+        Raises:
+            TypeError: labels that are not integers, embeddings that are not floating.
+            ValueError: shapes that do not match, a label out of range, a value that is not finite,
+                an unknown reduction.
+        """
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"reduction: {reduction!r} is unknown; choose mean, sum or none")
+        check_batch(embeddings, labels, self.weight)
+        batch_labels = labels.long()
+        kept: Tensor | slice = slice(None)
+        if self.ignore_index is not None:
+            kept = (batch_labels != self.ignore_index).nonzero()[:, 0]
+        embeddings, labels = embeddings[kept], batch_labels[kept]
+        if not torch.compiler.is_compiling():
+            check_values(embeddings, labels, self.num_classes)
+        loss = self.current_loss
+        if self.training and torch.is_grad_enabled():
+            if not torch.compiler.is_compiling():
+                self._watch.look(self.weight, labels)
+            self.step += 1
+        with torch.autocast(embeddings.device.type, enabled=False):
+            per_sample = margin_loss(
+                self._computed(embeddings),
+                Classes(self.weight, self.bias),
+                labels,
+                loss,
+                negatives.choose(self.backend, len(labels), self.num_classes),
+                self.raw_scale,
+            )
+        if not torch.compiler.is_compiling():
+            check_loss(per_sample, self.weight)
+        if sample_weight is not None:
+            check_sample_weight(sample_weight, batch_labels)
+            sample_weight = sample_weight.to(per_sample)[kept]
+        return _reduce(per_sample, sample_weight, reduction, kept, len(batch_labels))
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """(batch, dim) -> (batch, classes): scale x cosine (or the loss's own score), never a margin.
+
+        Raises:
+            TypeError: embeddings that are not floating.
+            ValueError: a shape that does not match.
+        """
+        check_embeddings(embeddings, self.weight)
+        loss = self.current_loss
+        with torch.autocast(embeddings.device.type, enabled=False):
+            embeddings = self._computed(embeddings)
+            x, norm = unit(embeddings)
+            scale = loss.scale(norm, self.raw_scale)[:, None]
+            x = x if loss.score.unit_embedding else embeddings
+            logits = scale * products(x, self.weight, loss.score)
+            return logits if self.bias is None else logits + self.bias
+
+    @torch.no_grad()
+    def measure(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """How a batch stands without any margin.
+
+        Args:
+            embeddings: (batch, dim), floating.
+            labels: (batch,), integers in [0, classes).
+
+        Returns:
+            (batch,) bool, whether the own class has the largest cosine of all classes; and (batch,)
+            angles to the own class in radians.
+        """
+        check_batch(embeddings, labels, self.weight)
+        check_values(embeddings, labels, self.num_classes)
+        with torch.autocast(embeddings.device.type, enabled=False):
+            x, norm = unit(self._computed(embeddings))
+            w = unit(self.weight[labels].to(x.dtype))[0]
+            cosine, angle = (x * w).sum(dim=1), angle_between(x, w)
+            sample = Sample(torch.ones_like(norm), norm, cosine, angle, cosine)
+            backend = negatives.choose(self.backend, len(labels), self.num_classes)
+            nearest = backend(x, Classes(self.weight, None), sample, labels, NEAREST)
+        return cosine > nearest, angle
+
+    @property
+    def current_loss(self) -> Loss:
+        """The loss at the present step: its schedules replaced by their numbers."""
+        return self.loss.at(int(self.step)) if self._is_scheduled else self.loss
+
+    def _computed(self, embeddings: Tensor) -> Tensor:
+        """The embeddings in the dtype to compute in."""
+        dtype = torch.promote_types(embeddings.dtype, self.weight.dtype)
+        return embeddings.to(torch.promote_types(dtype, torch.float32))
+
+    def extra_repr(self) -> str:
+        """What `print(head)` shows."""
+        sizes = f"embedding_dim={self.embedding_dim}, num_classes={self.num_classes}"
+        return f"{sizes}, backend={self.backend!r},\nloss={self.loss}"
+
+
+NEAREST = Loss(scale=Fixed(1.0), pool=LogSumExp(temperature=0))
+"""Its pool is the largest cosine among the negatives."""
+
+
+def _reduce(
+    per_sample: Tensor,
+    weight: Tensor | None,
+    reduction: Reduction,
+    kept: Tensor | slice,
+    batch: int,
+) -> Tensor:
+    weighted = per_sample if weight is None else per_sample * weight
+    if reduction == "none":
+        whole = per_sample.new_zeros(batch)
+        whole[kept] = weighted
+        return whole
+    if reduction == "sum":
+        return weighted.sum()
+    total = per_sample.new_tensor(len(per_sample)) if weight is None else weight.sum()
+    return weighted.sum() / total.where(total > 0, 1)

@@ -1,0 +1,18 @@
+"""Every named loss, as a function from its settings to a `Loss`.
+
+    gonio.losses.names()                            # all of them
+    gonio.losses.arcface(margin=0.5, scale=64.0)    # one, with its settings
+    gonio.losses.get("arcface").source              # what is known of it
+
+To add one, write a function below `@row` in the family's file and name it in that file's `__all__`.
+"""
+
+# The order of the survey is the order of the table.
+# isort: off
+from gonio.losses.chain import *  # noqa: F403
+from gonio.losses.normalised import *  # noqa: F403
+from gonio.losses.additive import *  # noqa: F403
+from gonio.losses.multiplicative import *  # noqa: F403
+from gonio.losses.table import Row, get, names, row
+
+__all__ = ["Row", "get", "names", "row"]

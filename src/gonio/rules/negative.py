@@ -1,0 +1,36 @@
+"""Negative rules: what every other class scores.
+
+A negative rule maps `(cosine, sample) -> cosine` elementwise on (batch, tile), with the fields of
+`sample` as (batch, 1). All else that it needs reaches it through `sample`, which is why it runs
+unchanged on the whole matrix and on any tile of it.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from gonio.equation import Sample
+
+
+@dataclass(frozen=True)
+class Excess:
+    """By how much a negative exceeds the target: one hinge for each negative.
+
+        excess = max(cosine - target, 0)                                       temperature 0
+        excess = (T / scale) log(1 + exp(scale (cosine - target) / T))         temperature T > 0
+
+    Args:
+        temperature: T >= 0 in units of the score (scale x cosine).
+    """
+
+    temperature: float = 0.0
+
+    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+        gap = cosine - sample.target
+        if self.temperature == 0:
+            return gap.relu()
+        sharpness = sample.scale / self.temperature
+        return -F.logsigmoid(-sharpness * gap) / sharpness

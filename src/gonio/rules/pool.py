@@ -1,0 +1,90 @@
+"""Pools: all negatives of a sample -> one number.
+
+A pool is a commutative monoid, so tiles of classes (and later shards) can be joined in any grouping:
+`fold` makes a state of (batch,) tensors from the scores (batch, tile), `merge` joins two states,
+`value` reads the number, and `slope` gives d value / d scores. A score of -inf takes no part.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+State = tuple[Tensor, ...]
+"""What a pool remembers of the negatives it has seen; every tensor is (batch,)."""
+
+
+class Pool(Protocol):
+    """See the module's text."""
+
+    def fold(self, scores: Tensor) -> State: ...
+    def merge(self, a: State, b: State) -> State: ...
+    def value(self, state: State) -> Tensor: ...
+    def slope(self, scores: Tensor, state: State) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class LogSumExp:
+    """The smooth maximum T log sum exp(score / T); at temperature 0 the maximum itself.
+
+    max <= value <= max + T log(n) for n negatives. The slope is the softmax over the negatives; at
+    temperature 0 it is shared among equal maxima. The state is the maximum and the sum of
+    exp((score - maximum) / T), which at temperature 0 counts the maxima.
+
+    Args:
+        temperature: T >= 0 in units of the score.
+    """
+
+    temperature: float = 1.0
+
+    def _weights(self, scores: Tensor, top: Tensor) -> Tensor:
+        top = top.detach().clamp(min=torch.finfo(top.dtype).min)
+        if self.temperature == 0:
+            return (scores == top).to(scores.dtype)
+        return ((scores - top) / self.temperature).exp()
+
+    def fold(self, scores: Tensor) -> State:
+        """(batch, tile) -> maximum and sum of weights."""
+        top = scores.amax(dim=1)
+        return top, self._weights(scores, top[:, None]).sum(dim=1)
+
+    def merge(self, a: State, b: State) -> State:
+        """Raise both sums to the common maximum and add."""
+        top = torch.maximum(a[0], b[0])
+        return top, a[1] * self._weights(a[0], top) + b[1] * self._weights(b[0], top)
+
+    def value(self, state: State) -> Tensor:
+        """(batch,); -inf where there was no negative."""
+        top, total = state
+        if self.temperature == 0:
+            return top
+        has_any = total > 0
+        log = total.where(has_any, 1).log()
+        return torch.where(has_any, top.detach() + self.temperature * log, -torch.inf)
+
+    def slope(self, scores: Tensor, state: State) -> Tensor:
+        """The share of each negative, (batch, tile); the shares of a sample add up to 1."""
+        top, total = state
+        return self._weights(scores, top[:, None]) / total.where(total > 0, 1)[:, None]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The plain sum over negatives: with a hinge for each, the multi-class hinge loss."""
+
+    def fold(self, scores: Tensor) -> State:
+        """(batch, tile) -> the sum."""
+        return (scores.masked_fill(scores == -torch.inf, 0).sum(dim=1),)
+
+    def merge(self, a: State, b: State) -> State:
+        """Add."""
+        return (a[0] + b[0],)
+
+    def value(self, state: State) -> Tensor:
+        """(batch,); 0 where there was no negative."""
+        return state[0]
+
+    def slope(self, scores: Tensor, state: State) -> Tensor:
+        """1 for every negative, (batch, tile)."""
+        return (scores > -torch.inf).to(scores.dtype)

@@ -1,0 +1,116 @@
+"""Numbers that change with the training step: a margin that warms up, an annealing weight.
+
+A schedule is a pure function of the step, so the step (saved by the head) is its whole state.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Schedule(ABC):
+    """A number for each training step."""
+
+    @abstractmethod
+    def __call__(self, step: int) -> float:
+        """The number at `step`, counted from 0."""
+
+    @abstractmethod
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest number that any step can give."""
+
+
+@dataclass(frozen=True)
+class Ramp(Schedule):
+    """Run linearly from `start` to `end` in `steps` steps, then stay.
+
+        value(k) = start + (end - start) min(k / steps, 1)
+
+    Args:
+        start: the value at step 0.
+        end: the value from step `steps` on.
+        steps: training steps, >= 1.
+
+    Raises:
+        ValueError: `steps` is below 1.
+    """
+
+    start: float
+    end: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps: {self.steps} is below 1; a ramp needs at least one step")
+
+    def __call__(self, step: int) -> float:
+        return self.start + (self.end - self.start) * min(step / self.steps, 1.0)
+
+    def extremes(self) -> tuple[float, float]:
+        """The two ends, the smaller first."""
+        return min(self.start, self.end), max(self.start, self.end)
+
+
+@dataclass(frozen=True)
+class Annealing(Schedule):
+    """The weight of the plain cosine beside a multiplicative margin, falling to a minimum.
+
+        lambda(k) = max(minimum, base (1 + gamma k)^-power)
+
+    Args:
+        base: the value at step 0, >= `minimum`.
+        gamma: how fast it falls, per step, >= 0.
+        power: >= 0.
+        minimum: the value it ends at, >= 0; at 0 the margin is applied whole in the end.
+
+    Raises:
+        ValueError: a number outside its range.
+
+    Source: Liu et al., "SphereFace", CVPR 2017; the defaults are those of the authors' followers
+    (base 1000, gamma 0.12, power 1, minimum 5), which leave 1/6 of the margin at the end.
+    """
+
+    base: float = 1000.0
+    gamma: float = 0.12
+    power: float = 1.0
+    minimum: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not (self.base >= self.minimum >= 0 and self.gamma >= 0 and self.power >= 0):
+            raise ValueError(
+                f"{self}: base >= minimum >= 0, gamma >= 0 and power >= 0 are required"
+            )
+
+    def __call__(self, step: int) -> float:
+        return max(self.minimum, self.base * (1 + self.gamma * step) ** -self.power)
+
+    def extremes(self) -> tuple[float, float]:
+        """The minimum and the base."""
+        return self.minimum, self.base
+
+
+Number = float | Schedule
+"""A number, or a schedule that gives one at each step."""
+
+
+def extremes(number: Number) -> tuple[float, float]:
+    """The smallest and the largest value of a number or schedule."""
+    return number.extremes() if isinstance(number, Schedule) else (number, number)
+
+
+def at_step(part: T, step: int) -> T:
+    """`part` (a frozen dataclass, nested) with every schedule in it replaced by its number."""
+    if isinstance(part, Schedule):
+        return part(step)  # type: ignore[return-value]
+    if not is_dataclass(part) or isinstance(part, type):
+        return part
+    old = {field.name: getattr(part, field.name) for field in fields(part)}
+    new = {name: at_step(value, step) for name, value in old.items()}
+    return part if all(new[name] is old[name] for name in old) else replace(part, **new)
+
+
+def is_scheduled(part: object) -> bool:
+    """Whether any number in `part` changes with the step."""
+    return at_step(part, 0) is not part
