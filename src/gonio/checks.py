@@ -94,7 +94,7 @@ def check_sample_weight(sample_weight: Tensor, labels: Tensor) -> None:
     if bool(wrong.any()):
         row = int(wrong.nonzero()[0])
         raise ValueError(
-            f"sample_weight: {float(sample_weight[row])} at row {row}; weights are finite and >= 0"
+            f"sample_weight: {sample_weight[row].item()} at row {row}; weights are finite and >= 0"
         )
 
 
@@ -115,4 +115,4 @@ def check_loss(per_sample: Tensor, weight: Tensor) -> None:
         if len(broken)
         else "the scores overflow; look at the norm of that embedding, or lower the scale"
     )
-    raise ValueError(f"loss: {float(per_sample[row])} at row {row}; {cause}")
+    raise ValueError(f"loss: {per_sample[row].item()} at row {row}; {cause}")

@@ -59,14 +59,15 @@ class LogSumExp:
         top, total = state
         if self.temperature == 0:
             return top
-        has_any = total > 0
-        log = total.where(has_any, 1).log()
-        return torch.where(has_any, top.detach() + self.temperature * log, -torch.inf)
+        is_empty = total == 0
+        log = total.masked_fill(is_empty, 1).log()
+        value = top.detach() + self.temperature * log
+        return value.masked_fill(is_empty, -torch.inf)
 
     def slope(self, scores: Tensor, state: State) -> Tensor:
         """The share of each negative, (batch, tile); the shares of a sample add up to 1."""
         top, total = state
-        return self._weights(scores, top[:, None]) / total.where(total > 0, 1)[:, None]
+        return self._weights(scores, top[:, None]) / total.masked_fill(total == 0, 1)[:, None]
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class AngularMargin:
     names what is done instead:
 
         fold    (-1)^k cos(phi) - 2k with k = floor(phi / pi): continuous, smooth, always falling
-        line    cos(angle) - add sin(add): falls, but jumps up where phi passes pi
+        line    cos(angle) - add sin(add): falls, but jumps down where phi passes pi
         shift   cos(angle) - (1 - cos(add)): continuous, falls
         raw     cos(phi): rises past pi
         easy    cos(phi) where the angle is below pi / 2, else no margin: jumps up at pi / 2

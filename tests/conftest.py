@@ -1,0 +1,14 @@
+"""A harsher place than a user's: one thread, fixed seeds."""
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("gonio", deadline=None, derandomize=True)
+settings.load_profile("gonio")
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)

@@ -1,0 +1,126 @@
+"""The contract, as functions that raise AssertionError; tests run them on every row, and on canaries."""
+
+import math
+
+import numpy as np
+import torch
+
+from contract.cases import Batch, Case, batch, losses_and_gradients
+from gonio.equation import Negatives, target_curve
+from gonio.negatives import reference
+
+
+def equals_its_formula(case: Case, backend: Negatives) -> None:
+    """Value = the independent formula, in float64."""
+    made = batch()
+    head = made.head(case.loss, backend)
+    found = head(made.embeddings, made.labels, reduction="none").detach().numpy()
+    rows = zip(made.embeddings.numpy(), made.labels.numpy(), strict=True)
+    expected = [case.formula(x, made.weight.numpy(), made.bias.numpy(), y) for x, y in rows]
+    # acos in the formula loses half of the digits near the poles, where none of these samples is;
+    # exp of scores up to 64 keeps 1e-12
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def gradient_is_the_derivative(case: Case, backend: Negatives) -> None:
+    """Gradient = finite differences, in embeddings, weight, bias and learned scale."""
+    made = batch(seed=1, size=5, classes=8, dim=4)
+    head = made.head(case.loss, backend)
+    parameters = dict(head.named_parameters())
+
+    def loss(embeddings: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
+        given = dict(zip(parameters, values, strict=True))
+        keywords = {"reduction": "none"}
+        return torch.func.functional_call(head, given, (embeddings, made.labels), keywords)
+
+    inputs = [made.embeddings, *parameters.values()]
+    inputs = [value.detach().clone().requires_grad_() for value in inputs]
+    assert torch.autograd.gradcheck(loss, inputs, atol=1e-5, rtol=1e-4)
+
+
+def agrees_with_the_reference(case: Case, backend: Negatives) -> None:
+    """Value and every gradient = the whole matrix under autograd, in float64."""
+    for sizes in ((9, 23, 5), (1, 2, 1), (5, 1, 3), (3, 40, 2)):
+        made = batch(2, *sizes)
+        truth = losses_and_gradients(made.head(case.loss, reference), made)
+        found = losses_and_gradients(made.head(case.loss, backend), made)
+        for name, value in truth.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-10)
+
+
+def permutes_with_samples_and_classes(case: Case, backend: Negatives) -> None:
+    """The order of samples and the numbering of classes do not matter; samples do not meet."""
+    made = batch(seed=3)
+    losses = losses_and_gradients(made.head(case.loss, backend), made)["loss"]
+    samples, classes = torch.randperm(len(losses)), torch.randperm(len(made.weight))
+    moved = Batch(
+        made.embeddings[samples],
+        made.weight[classes],
+        made.bias[classes],
+        classes.argsort()[made.labels[samples]],
+    )
+    found = losses_and_gradients(moved.head(case.loss, backend), moved)["loss"]
+    torch.testing.assert_close(found, losses[samples], rtol=1e-10, atol=1e-10)
+    some = Batch(made.embeddings[:2], made.weight, made.bias, made.labels[:2])
+    found = losses_and_gradients(some.head(case.loss, backend), some)["loss"]
+    torch.testing.assert_close(found, losses[:2], rtol=1e-10, atol=1e-10)
+
+
+def falls_with_the_target_angle(case: Case, backend: Negatives) -> None:
+    """The target never rises with the angle to the own class, up to pi."""
+    angle = torch.linspace(0, math.pi, 4001, dtype=torch.float64)
+    target = target_curve(case.loss.at(0), angle)
+    # rounding of the curve itself
+    assert (target.diff() <= 1e-12).all()
+
+
+def is_finite_everywhere(case: Case, backend: Negatives) -> None:
+    """Finite loss and gradients at cos = +-1, zero and extreme norms, in every precision."""
+    made = batch(seed=4, size=8, classes=6, dim=4)
+    own = made.weight[0]
+    factors = torch.tensor([1, -1, 0, 1e-30, -1e-30, 1e30, 1e-4, -3e4], dtype=torch.float64)
+    for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+        embeddings = (factors[:, None] * own).to(dtype)
+        embeddings = embeddings[embeddings.isfinite().all(dim=1)]
+        labels = torch.zeros(len(embeddings), dtype=torch.int64)
+        extreme = Batch(embeddings, made.weight, made.bias, labels)
+        master = torch.float64 if dtype == torch.float64 else torch.float32
+        head = extreme.head(case.loss, backend, master)
+        for name, value in losses_and_gradients(head, extreme).items():
+            finite = value.isfinite()
+            if name == "embeddings" and dtype == torch.float16:
+                # 64 / 1e-4 is beyond float16: an honest overflow, which a gradient scaler must see
+                finite = finite | (embeddings.abs().amax(dim=1, keepdim=True) < 1e-2)
+            assert finite.all(), f"{name} in {dtype}: {value}"
+        assert head.weight.dtype == master
+
+
+def keeps_its_digits_in_low_precision(case: Case, backend: Negatives) -> None:
+    """float32, and half-precision embeddings under a float32 weight, against float64."""
+    made = batch(seed=5)
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        # rounded once, so that both sides see the same embeddings
+        made = made.to(dtype)
+        truth = losses_and_gradients(made.head(case.loss, reference), made.to(torch.float64))
+        found = losses_and_gradients(made.head(case.loss, backend, torch.float32), made)
+        assert found["embeddings"].dtype == dtype
+        for name, value in truth.items():
+            # float32 rounds scores of up to 64 to 4e-6, and everything else is proportional to that;
+            # the gradient of half-precision embeddings is rounded once more, to their own dtype
+            is_rounded_again = name == "embeddings" and dtype != torch.float32
+            tolerance = torch.finfo(dtype).eps if is_rounded_again else 2e-5
+            error = (found[name].double() - value).abs().amax()
+            assert error <= tolerance * (1 + value.abs().amax()), f"{name} in {dtype}: {error}"
+
+
+CHECKS = [
+    equals_its_formula,
+    gradient_is_the_derivative,
+    agrees_with_the_reference,
+    permutes_with_samples_and_classes,
+    falls_with_the_target_angle,
+    is_finite_everywhere,
+    keeps_its_digits_in_low_precision,
+]
+RISES_BY_DESIGN = ("past_pi=raw", "past_pi=easy")
+"""Published variants whose target jumps or rises, as `AngularMargin` says."""

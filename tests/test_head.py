@@ -1,0 +1,378 @@
+import copy
+import math
+import pickle
+import subprocess
+import sys
+import warnings
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gonio
+from gonio import losses
+from gonio.negatives import Chunked
+
+DIM, CLASSES = 6, 11
+
+
+def made(size=7, **keywords):
+    head = gonio.Head(DIM, CLASSES, **keywords)
+    return head, torch.randn(size, DIM), torch.randint(0, CLASSES, (size,))
+
+
+def gradients(head):
+    found = {name: parameter.grad.clone() for name, parameter in head.named_parameters()}
+    head.zero_grad()
+    return found
+
+
+def test_the_door_works_as_the_readme_shows():
+    head = gonio.Head(embedding_dim=8, num_classes=10, loss="arcface")
+    loss = head(torch.randn(4, 8), torch.tensor([0, 3, 3, 9]))
+    assert loss.shape == ()
+    assert head.weight.shape == (10, 8)
+    assert isinstance(head.weight, torch.nn.Parameter)
+    by_hand = gonio.Head(8, 10, loss=losses.arcface(margin=0.5, scale=64.0))
+    assert by_hand.loss == head.loss
+
+
+@pytest.mark.parametrize("name", losses.names())
+def test_logits_never_hold_a_margin(name):
+    head, embeddings, _ = made(loss=name)
+    logits = head.logits(embeddings)
+    assert logits.shape == (7, CLASSES)
+    inner = embeddings @ head.weight.T
+    cosine = inner / embeddings.norm(dim=1, keepdim=True) / head.weight.norm(dim=1)
+    score = head.loss.score
+    scale = head.loss.scale(embeddings.norm(dim=1), head.raw_scale)[:, None]
+    expected = scale * cosine if score.unit_weight else inner
+    expected = expected + (0 if head.bias is None else head.bias)
+    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_measure_tells_accuracy_and_angle_without_a_margin():
+    head, _, labels = made(loss="arcface", backend=Chunked(3))
+    right, angle = head.measure(head.weight[labels].detach(), labels)
+    assert right.all()
+    torch.testing.assert_close(angle, torch.zeros(7), atol=1e-3, rtol=0)
+    right, angle = head.measure(-head.weight[labels].detach(), labels)
+    assert not right.any()
+    torch.testing.assert_close(angle, torch.full((7,), math.pi), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("backend", ["reference", "chunked"])
+def test_ignored_rows_add_exactly_nothing(backend):
+    head, embeddings, labels = made(loss="arcface", backend=backend, ignore_index=-1)
+    labels[2] = labels[5] = -1
+    embeddings[5] = torch.nan
+    embeddings.requires_grad_()
+    head(embeddings, labels).backward()
+    found = gradients(head)
+    kept = [0, 1, 3, 4, 6]
+    assert embeddings.grad[[2, 5]].tolist() == [[0.0] * DIM] * 2
+    head(embeddings[kept].detach(), labels[kept]).backward()
+    for name, value in gradients(head).items():
+        assert torch.equal(found[name], value)
+    per_sample = head(embeddings.detach(), labels, reduction="none")
+    assert per_sample.shape == (7,)
+    assert per_sample[[2, 5]].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", losses.names())
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_an_empty_batch_is_a_zero_that_can_be_backpropagated(name, reduction):
+    for backend in ("reference", "chunked"):
+        head = gonio.Head(DIM, CLASSES, loss=name, backend=backend, ignore_index=-100)
+        for size, label in ((0, 0), (3, -100)):
+            embeddings = torch.randn(size, DIM, requires_grad=True)
+            loss = head(embeddings, torch.full((size,), label), reduction=reduction)
+            loss.sum().backward()
+            assert loss.sum().item() == 0
+            assert not embeddings.grad.any()
+            assert not any(value.any() for value in gradients(head).values())
+
+
+@pytest.mark.parametrize("name", losses.names())
+def test_one_class_costs_nothing(name):
+    for backend in ("reference", "chunked"):
+        head = gonio.Head(DIM, 1, loss=name, backend=backend)
+        loss = head(torch.randn(3, DIM), torch.zeros(3, dtype=torch.int64))
+        loss.backward()
+        assert loss.item() == 0
+        assert not head.weight.grad.any()
+
+
+def test_reductions_and_sample_weights():
+    head, embeddings, labels = made(loss="cosface")
+    each = head(embeddings, labels, reduction="none")
+    weight = torch.tensor([0.0, 1, 2, 0.5, 1, 1, 3])
+    torch.testing.assert_close(head(embeddings, labels), each.mean())
+    torch.testing.assert_close(head(embeddings, labels, reduction="sum"), each.sum())
+
+    def weighted(reduction):
+        return head(embeddings, labels, sample_weight=weight, reduction=reduction)
+
+    torch.testing.assert_close(weighted("none"), each * weight)
+    torch.testing.assert_close(weighted("sum"), (each * weight).sum())
+    torch.testing.assert_close(weighted("mean"), (each * weight).sum() / weight.sum())
+    assert head(embeddings, labels, sample_weight=torch.zeros(7)).item() == 0
+
+
+def test_a_weight_of_two_is_the_sample_twice():
+    head, embeddings, labels = made(loss="arcface")
+    twice = torch.tensor([0, 1, 1, 2, 3, 4, 5, 6])
+    weight = torch.tensor([1.0, 2, 1, 1, 1, 1, 1])
+    torch.testing.assert_close(
+        head(embeddings, labels, sample_weight=weight), head(embeddings[twice], labels[twice])
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("backend", ["reference", "chunked"])
+def test_half_precision_embeddings_leave_the_weight_alone(dtype, backend):
+    head, embeddings, labels = made(loss="arcface", backend=backend)
+    half = embeddings.to(dtype).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = head(half, labels)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert half.grad.dtype == dtype
+    assert head.weight.dtype == head.weight.grad.dtype == torch.float32
+    torch.testing.assert_close(loss, head(half.detach().float(), labels))
+
+
+def test_a_half_precision_head_computes_in_float32():
+    head = gonio.Head(DIM, CLASSES, loss="arcface", dtype=torch.bfloat16)
+    loss = head(torch.randn(3, DIM, dtype=torch.bfloat16), torch.tensor([0, 1, 2]))
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert head.weight.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "labels", "error", "words"),
+    [
+        ((3, DIM), [0, 1, CLASSES], ValueError, r"labels: 11 is out of range \[0, 11\) at row 2"),
+        ((3, DIM), [0, -1, 1], ValueError, r"-1 is out of range.* row 1; .*ignore_index=-1"),
+        ((3, DIM), [0.0, 1.0, 2.0], TypeError, "labels: float32.* pass integers"),
+        ((3, DIM), [True, False, True], TypeError, "labels: bool"),
+        ((3, DIM), [0, 1], ValueError, r"labels: int64\[2\] does not match embeddings"),
+        ((3, DIM + 1), [0, 1, 2], ValueError, "does not match embedding_dim 6"),
+        ((3,), [0, 1, 2], ValueError, r"must be \[batch, 6\]"),
+    ],
+)
+def test_a_bad_batch_is_named(embeddings, labels, error, words):
+    head = gonio.Head(DIM, CLASSES)
+    with pytest.raises(error, match=words):
+        head(torch.randn(*embeddings), torch.tensor(labels))
+
+
+def test_values_that_are_not_finite_are_named():
+    head, embeddings, labels = made()
+    embeddings[4, 2] = torch.inf
+    with pytest.raises(ValueError, match="embeddings: inf at row 4"):
+        head(embeddings, labels)
+    embeddings[4, 2] = 0
+    with torch.no_grad():
+        head.weight[3] = torch.nan
+    with pytest.raises(ValueError, match=r"loss: nan at row 0; weight: class 3 is not finite"):
+        head(embeddings, labels)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"loss": "arcfase"}, "'arcfase' is unknown; did you mean 'arcface'"),
+        ({"backend": "cuda"}, "backend: 'cuda' is unknown; choose one of auto, reference, chunked"),
+        ({"num_classes": 0}, "num_classes: 0"),
+        ({"embedding_dim": 0}, "embedding_dim: 0"),
+    ],
+)
+def test_a_bad_head_is_refused_at_once(keywords, words):
+    with pytest.raises(ValueError, match=words):
+        gonio.Head(**{"embedding_dim": DIM, "num_classes": CLASSES} | keywords)
+
+
+def test_bad_keywords_of_a_call_are_named():
+    head, embeddings, labels = made()
+    with pytest.raises(ValueError, match="reduction: 'avg'"):
+        head(embeddings, labels, reduction="avg")
+    with pytest.raises(ValueError, match=r"sample_weight: -1.0 at row 3"):
+        head(embeddings, labels, sample_weight=torch.tensor([1.0, 1, 1, -1, 1, 1, 1]))
+    with pytest.raises(ValueError, match="sample_weight: float32"):
+        head(embeddings, labels, sample_weight=torch.ones(3))
+
+
+def train(head, optimizer, steps):
+    for _ in range(steps):
+        optimizer.zero_grad()
+        head(torch.randn(4, DIM), torch.arange(4)).backward()
+        optimizer.step()
+
+
+def test_warns_once_if_its_weight_is_in_no_optimizer():
+    head = gonio.Head(DIM, CLASSES)
+    stranger = torch.nn.Linear(2, 2)
+    stranger.weight.grad = torch.ones_like(stranger.weight)
+    optimizer = torch.optim.SGD(stranger.parameters(), lr=0.1)
+    for _ in range(3):
+        head(torch.randn(4, DIM), torch.arange(4)).backward()
+        optimizer.step()
+    with pytest.warns(UserWarning, match=r"Head\(.*num_classes=11\): weight did not move in 3"):
+        head(torch.randn(4, DIM), torch.arange(4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(head, optimizer, 5)
+
+
+@pytest.mark.parametrize("foreach", [True, False])
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.AdamW])
+def test_does_not_warn_if_the_weight_is_trained(optimizer, foreach):
+    head = gonio.Head(DIM, CLASSES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(head, optimizer(head.parameters(), lr=0.1, foreach=foreach), 6)
+
+
+def test_schedules_follow_the_saved_step():
+    loss = losses.arcface(margin=gonio.Ramp(0.0, 0.5, 10), scale=gonio.Ramp(10.0, 64.0, 10))
+    head, embeddings, labels = made(loss=loss)
+    plain = gonio.Head(DIM, CLASSES, loss=losses.normface(scale=10.0))
+    plain.load_state_dict(head.state_dict())
+    torch.testing.assert_close(head(embeddings, labels), plain(embeddings, labels))
+    assert head.current_loss.target.add == pytest.approx(0.05)
+    for _ in range(20):
+        head(embeddings, labels)
+    assert head.current_loss == losses.arcface(margin=0.5, scale=64.0)
+    resumed = gonio.Head(DIM, CLASSES, loss=loss)
+    resumed.load_state_dict(head.state_dict())
+    assert torch.equal(resumed(embeddings, labels), head(embeddings, labels))
+    step = int(head.step)
+    with torch.no_grad():
+        head(embeddings, labels)
+    head.eval()(embeddings, labels)
+    assert int(head.step) == step
+
+
+def test_annealing_hands_over_to_the_margin():
+    head, embeddings, labels = made(loss=losses.sphereface(margin=4.0))
+    start = head(embeddings, labels).item()
+    head.step.fill_(100_000)
+    assert head.current_loss.target.weight == 5
+    assert head(embeddings, labels).item() > start
+
+
+def test_learned_scale_has_a_minimum_and_a_gradient_there():
+    head = gonio.Head(DIM, CLASSES, loss=losses.normface(scale="learned", minimum=7.0))
+    with torch.no_grad():
+        head.raw_scale.fill_(-15.0)
+    assert head.loss.scale(torch.ones(1), head.raw_scale).item() == pytest.approx(7.0, abs=1e-5)
+    head(torch.randn(4, DIM), torch.arange(4)).backward()
+    assert head.raw_scale.grad != 0
+
+
+@pytest.mark.parametrize("probability", [0.9, 0.99])
+def test_auto_scale_lets_a_perfect_sample_reach_the_probability(probability):
+    classes = DIM + 1
+    head = gonio.Head(
+        DIM, classes, loss=losses.cosface(margin=0.2, scale=gonio.rules.Auto(probability))
+    )
+    # a regular simplex: every pair of classes at cosine -1 / (C - 1)
+    simplex = torch.eye(classes) - 1 / classes
+    basis = torch.linalg.svd(simplex).Vh[:DIM]
+    with torch.no_grad():
+        head.weight.copy_(simplex @ basis.T)
+    loss = head(head.weight.detach(), torch.arange(classes), reduction="none")
+    torch.testing.assert_close(
+        (-loss).exp(), torch.full((classes,), probability), atol=1e-4, rtol=0
+    )
+
+
+def test_detached_arcface_has_the_value_of_one_and_the_gradient_of_the_other():
+    embeddings, labels = torch.randn(5, DIM), torch.arange(5)
+    found = {}
+    for mode in ("exact", "detached"):
+        torch.manual_seed(3)
+        head = gonio.Head(DIM, CLASSES, loss=losses.arcface(gradient=mode, scale=8.0))
+        x = embeddings.clone().requires_grad_()
+        each = head(x, labels, reduction="none")
+        each.sum().backward()
+        found[mode] = each.detach(), x.grad
+    torch.testing.assert_close(found["exact"][0], found["detached"][0])
+    assert not torch.allclose(found["exact"][1], found["detached"][1], rtol=1e-3)
+
+
+def test_a_loss_prints_compares_hashes_and_pickles():
+    for name in losses.names():
+        loss = losses.get(name).loss()
+        assert loss == losses.get(name).loss()
+        assert hash(loss) == hash(losses.get(name).loss())
+        assert pickle.loads(pickle.dumps(loss)) == loss
+        assert "Loss(" in repr(loss)
+
+
+def test_a_head_copies_and_saves():
+    head, embeddings, labels = made(loss="normface")
+    head(embeddings, labels)
+    other = copy.deepcopy(head)
+    assert torch.equal(other(embeddings, labels), head(embeddings, labels))
+    assert set(head.state_dict()) == {"weight", "raw_scale", "step"}
+
+
+def test_second_backward_gives_the_same_gradient():
+    for backend in ("reference", "chunked"):
+        head, embeddings, labels = made(loss="arcface", backend=backend)
+        loss = head(embeddings, labels)
+        loss.backward(retain_graph=True)
+        first = gradients(head)["weight"]
+        loss.backward()
+        assert torch.equal(gradients(head)["weight"], first)
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(losses.names()), st.integers(0, 2**31))
+def test_rotation_changes_nothing(name, seed):
+    torch.manual_seed(seed)
+    head, embeddings, labels = made(loss=name, dtype=torch.float64)
+    head.eval()
+    embeddings = embeddings.double()
+    before = head(embeddings, labels).item()
+    rotation = torch.linalg.qr(torch.randn(DIM, DIM, dtype=torch.float64)).Q
+    with torch.no_grad():
+        head.weight.copy_(head.weight @ rotation)
+    assert head(embeddings @ rotation, labels).item() == pytest.approx(before, rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(["am-softmax", "arcface", "hinge", "max-hinge"]), st.integers(0, 2**31))
+def test_a_larger_margin_never_costs_less(name, seed):
+    torch.manual_seed(seed)
+    embeddings, labels = torch.randn(7, DIM), torch.randint(0, CLASSES, (7,))
+    costs = []
+    for margin in (0.0, 0.2, 0.5, 1.0):
+        torch.manual_seed(seed)
+        head = gonio.Head(DIM, CLASSES, loss=losses.get(name).loss(margin=margin))
+        costs.append(head(embeddings, labels).item())
+    assert costs == sorted(costs)
+
+
+MEMORY = """
+import resource, torch, gonio
+torch.set_num_threads(1)
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+head = gonio.Head(16, 200_000, loss="arcface", backend="chunked")
+x, y = torch.randn(1024, 16, requires_grad=True), torch.randint(0, 200_000, (1024,))
+head(x[:2], y[:2]).backward(); head.zero_grad()
+before = peak()
+head(x, y).backward()
+print(peak() - before)
+"""
+
+
+def test_chunked_never_stores_batch_times_classes():
+    run = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    whole_matrix = 1024 * 200_000 * 4 / 2**20
+    # the weight's gradient is 12 MiB, a tile 4 MiB several times over; the matrix would be 781 MiB
+    assert float(run.stdout) < whole_matrix / 8
