@@ -25,7 +25,7 @@ ALLOWED = {
     "head": {"checks", "equation", "geometry", "losses", "negatives", "rules", "watch"},
     "data": {"errors"},
     "models": {"errors"},
-    "evaluate": {"errors"},
+    "evaluate": {"checks", "errors"},
     "figures": {"equation", "errors", "evaluate", "losses", "negatives", "rules"},
     "train": {"data", "errors", "evaluate", "figures", "head", "losses", "models", "rules"},
     "cli": {"data", "errors", "evaluate", "figures", "losses", "rules", "train"},
