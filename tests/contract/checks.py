@@ -6,19 +6,23 @@ import numpy as np
 import torch
 
 from contract.cases import Batch, Case, batch, losses_and_gradients
-from gonio.equation import Negatives, target_curve
+from gonio.equation import Negatives, Sample, target_curve
 from gonio.negatives import reference
 
 
 def equals_its_formula(case: Case, backend: Negatives) -> None:
-    """Value = the independent formula, in float64."""
+    """Value = the independent formula, in float64, also next to the poles."""
     made = batch()
+    near, far = made.weight[made.labels[:2]]
+    aside = 1e-4 * torch.eye(5, dtype=torch.float64)[:2]
+    embeddings = torch.cat([made.embeddings[2:], torch.stack([near, -far]) + aside])
+    labels = torch.cat([made.labels[2:], made.labels[:2]])
+    made = Batch(embeddings, made.weight, made.bias, labels)
     head = made.head(case.loss, backend)
     found = head(made.embeddings, made.labels, reduction="none").detach().numpy()
     rows = zip(made.embeddings.numpy(), made.labels.numpy(), strict=True)
     expected = [case.formula(x, made.weight.numpy(), made.bias.numpy(), y) for x, y in rows]
-    # acos in the formula loses half of the digits near the poles, where none of these samples is;
-    # exp of scores up to 64 keeps 1e-12
+    # acos in the formula keeps 1e-12 at 1e-4 from a pole, and a scale of 64 multiplies it
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -36,6 +40,38 @@ def gradient_is_the_derivative(case: Case, backend: Negatives) -> None:
     inputs = [made.embeddings, *parameters.values()]
     inputs = [value.detach().clone().requires_grad_() for value in inputs]
     assert torch.autograd.gradcheck(loss, inputs, atol=1e-5, rtol=1e-4)
+
+
+def gradient_is_right_near_the_poles(case: Case, backend: Negatives) -> None:
+    """On the great circle through the own class: slope = finite differences, with no dead zone."""
+    made = batch(seed=6, size=1, classes=5, dim=4)
+    head = made.head(case.loss, backend)
+    own = torch.nn.functional.normalize(made.weight[made.labels], dim=1)
+    across = made.embeddings - (made.embeddings * own).sum() * own
+    across = torch.nn.functional.normalize(across, dim=1)
+
+    def loss(angle: torch.Tensor) -> torch.Tensor:
+        return head(2 * (angle.cos() * own + angle.sin() * across), made.labels)
+
+    for angle in (1e-6, 1e-4, 1e-2, math.pi - 1e-2, math.pi - 1e-4, math.pi - 1e-6):
+        at = torch.tensor(angle, dtype=torch.float64, requires_grad=True)
+        loss(at).backward()
+        step = min(angle, math.pi - angle) / 4
+        with torch.no_grad():
+            slope = (loss(at + step) - loss(at - step)) / (2 * step)
+        # rounding of the losses, divided by the step
+        noise = 1e-14 / step * (1 + loss(at).item())
+        torch.testing.assert_close(at.grad, slope, rtol=1e-3, atol=1e-7 + noise)
+
+
+def takes_each_negative_for_itself(case: Case, backend: Negatives) -> None:
+    """A negative rule sees one cosine and one sample: any tile of the matrix is the same."""
+    cosine = torch.rand(6, 9, dtype=torch.float64) * 2 - 1
+    facts = Sample(*(torch.rand(6, 1, dtype=torch.float64) + 0.1 for _ in Sample._fields))
+    whole = case.loss.negative(cosine, facts)
+    rows, columns = torch.randperm(6)[:4], torch.randperm(9)[:5]
+    some = Sample(*(fact[rows] for fact in facts))
+    assert torch.equal(case.loss.negative(cosine[rows][:, columns], some), whole[rows][:, columns])
 
 
 def agrees_with_the_reference(case: Case, backend: Negatives) -> None:
@@ -116,6 +152,8 @@ def keeps_its_digits_in_low_precision(case: Case, backend: Negatives) -> None:
 CHECKS = [
     equals_its_formula,
     gradient_is_the_derivative,
+    gradient_is_right_near_the_poles,
+    takes_each_negative_for_itself,
     agrees_with_the_reference,
     permutes_with_samples_and_classes,
     falls_with_the_target_angle,

@@ -29,6 +29,19 @@ class NaiveArccos:
 
 
 @dataclass(frozen=True)
+class ClampedArccos:
+    def __call__(self, cosine, sample):
+        angle = cosine.clamp(-1 + 1e-7, 1 - 1e-7).acos() + 0.5
+        return torch.where(angle > math.pi, -2 - angle.cos(), angle.cos())
+
+
+@dataclass(frozen=True)
+class ComparesNegatives:
+    def __call__(self, cosine, sample):
+        return cosine + 0.1 * (cosine > cosine.mean(dim=1, keepdim=True))
+
+
+@dataclass(frozen=True)
 class ForgetsTheMarginOfWrongSamples:
     def __call__(self, cosine, sample):
         return torch.where(cosine > 0, cosine - 0.35, cosine)
@@ -63,6 +76,8 @@ CANARIES = {
     "gradient detached": (wrong(ARCFACE, target=Detached(AngularMargin(add=0.5))), reference),
     "samples leak": (wrong(COSFACE, target=LeaksAcrossSamples()), reference),
     "arccos": (wrong(ARCFACE, target=NaiveArccos()), reference),
+    "clamped arccos": (wrong(ARCFACE, target=ClampedArccos()), reference),
+    "negatives compared": (wrong(COSFACE, negative=ComparesNegatives()), reference),
     "margin forgotten": (wrong(COSFACE, target=ForgetsTheMarginOfWrongSamples()), reference),
     "negatives detached": (wrong(COSFACE, negative=DetachedNegative()), reference),
     "rises past pi": (wrong(ARCFACE, target=AngularMargin(add=0.5, past_pi="raw")), reference),
