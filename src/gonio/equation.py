@@ -80,7 +80,7 @@ class Classes(NamedTuple):
     weight: Tensor
     """(classes, dim), not normalised."""
     bias: Tensor | None
-    """(classes,), added to the score."""
+    """(classes,), added to the inner products."""
 
 
 Negatives = Callable[[Tensor, Classes, Sample, Tensor, Loss], Tensor]
@@ -118,14 +118,14 @@ def margin_loss(
     w, w_norm = unit(own_weight)
     score = loss.score
     cosine = (x * w if score.unit_embedding else embeddings * own_weight).sum(dim=1)
+    if classes.bias is not None:
+        cosine = cosine + classes.bias[labels]
     scale = loss.scale(norm, raw_scale)
     sample = Sample(scale, norm, cosine, angle_between(x, w), cosine)
     sample = sample._replace(target=loss.target(cosine, sample))
     target = scale * sample.target
     if score.unit_embedding and not score.unit_weight:
         target = target * w_norm
-    if classes.bias is not None:
-        target = target + classes.bias[labels]
     x = x if score.unit_embedding else embeddings
     pool = negatives(x, Classes(weight, classes.bias), sample, labels, loss)
     return loss.penalty(pool, target)

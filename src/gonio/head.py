@@ -166,8 +166,7 @@ class Head(nn.Module):
             x, norm = unit(embeddings)
             scale = loss.scale(norm, self.raw_scale)[:, None]
             x = x if loss.score.unit_embedding else embeddings
-            logits = scale * products(x, self.weight, loss.score)
-            return logits if self.bias is None else logits + self.bias
+            return scale * products(x, Classes(self.weight, self.bias), loss.score)
 
     @torch.no_grad()
     def measure(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,24 +8,23 @@ from gonio.geometry import unit
 from gonio.rules import Score
 
 
-def products(x: Tensor, weight: Tensor, score: Score) -> Tensor:
-    """(batch, dim), (tile, dim) -> (batch, tile) cosines, or inner products where `score` says so."""
-    weight = weight.to(x.dtype)
+def products(x: Tensor, classes: Classes, score: Score) -> Tensor:
+    """(batch, dim) against (tile, dim) -> (batch, tile) cosines, or what else `score` says."""
+    weight = classes.weight.to(x.dtype)
     if score.unit_weight:
         weight = unit(weight)[0]
-    return x @ weight.T
+    product = x @ weight.T
+    return product if classes.bias is None else product + classes.bias
 
 
 def scores(
     x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss, first: int
 ) -> Tensor:
-    """(batch, dim) against `classes` (tile, dim) -> (batch, tile), with -inf for the own class.
+    """(batch, dim) against (tile, dim) -> (batch, tile) scores, with -inf for the own class.
 
     `first` is the index of the tile's first class.
     """
     column = sample.column()
-    score = column.scale * loss.negative(products(x, classes.weight, loss.score), column)
-    if classes.bias is not None:
-        score = score + classes.bias
+    score = column.scale * loss.negative(products(x, classes, loss.score), column)
     index = torch.arange(first, first + len(classes.weight), device=labels.device)
     return score.masked_fill(labels[:, None] == index, -torch.inf)

@@ -8,11 +8,18 @@ class Score:
     """Which side of the product is normalised, and whether each class adds a bias.
 
     score_j = <x, w_j> + b_j, with x and w_j replaced by their directions where `unit_*` says so.
+
+    Raises:
+        ValueError: a bias beside a normalised side; an angle has none.
     """
 
     unit_embedding: bool
     unit_weight: bool
     bias: bool = False
+
+    def __post_init__(self) -> None:
+        if self.bias and (self.unit_embedding or self.unit_weight):
+            raise ValueError("bias: only inner products have one; normalise neither side")
 
 
 COSINE = Score(unit_embedding=True, unit_weight=True)
