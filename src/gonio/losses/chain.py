@@ -4,7 +4,7 @@ One family: the pool has a temperature, the penalty has a temperature, and 0 is 
 """
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 from gonio.equation import Loss
 from gonio.losses.table import row
@@ -21,6 +21,7 @@ from gonio.rules import (
     Sum,
     as_scale,
 )
+from gonio.rules.ranges import one_of
 from gonio.rules.scale import ScaleLike
 from gonio.rules.schedule import Number
 
@@ -156,4 +157,5 @@ def _chain(margin: Number, pool: float, penalty: float, scale: ScaleLike, score:
 
 
 def _score(name: ScoreName) -> Score:
+    one_of("score", name, get_args(ScoreName))
     return COSINE if name == "cosine" else INNER

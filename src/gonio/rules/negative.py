@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import Tensor
 
+from gonio.rules.ranges import at_least_zero
+
 if TYPE_CHECKING:
     from gonio.equation import Sample
 
@@ -24,9 +26,15 @@ class Excess:
 
     Args:
         temperature: T >= 0 in units of the score (scale x cosine).
+
+    Raises:
+        ValueError: a negative temperature.
     """
 
     temperature: float = 0.0
+
+    def __post_init__(self) -> None:
+        at_least_zero("temperature", self.temperature)
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
         gap = cosine - sample.target

@@ -6,6 +6,8 @@ from typing import Protocol
 import torch.nn.functional as F
 from torch import Tensor
 
+from gonio.rules.ranges import at_least_zero
+
 
 class Penalty(Protocol):
     """`(pool, target) -> loss`, all (batch,) and in units of the score."""
@@ -22,9 +24,15 @@ class Softplus:
 
     Args:
         temperature: T >= 0 in units of the score.
+
+    Raises:
+        ValueError: a negative temperature.
     """
 
     temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least_zero("temperature", self.temperature)
 
     def __call__(self, pool: Tensor, target: Tensor) -> Tensor:
         if self.temperature == 0:

@@ -11,6 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gonio.rules.ranges import at_least_zero
+
 State = tuple[Tensor, ...]
 """What a pool remembers of the negatives it has seen; every tensor is (batch,)."""
 
@@ -34,9 +36,15 @@ class LogSumExp:
 
     Args:
         temperature: T >= 0 in units of the score.
+
+    Raises:
+        ValueError: a negative temperature.
     """
 
     temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least_zero("temperature", self.temperature)
 
     def _weights(self, scores: Tensor, top: Tensor) -> Tensor:
         top = top.detach().clamp(min=torch.finfo(top.dtype).min)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gonio.rules.ranges import at_least_zero
 from gonio.rules.schedule import Number, extremes
 
 
@@ -35,8 +36,9 @@ class Fixed:
     value: Number
 
     def __post_init__(self) -> None:
-        if not extremes(self.value)[0] > 0:
-            raise ValueError(f"scale: {self.value} must be above 0")
+        low, high = extremes(self.value)
+        if not 0 < low <= high < math.inf:
+            raise ValueError(f"scale: {self.value} must be above 0 and finite")
 
     def bind(self, num_classes: int, best_target: float) -> "Fixed":
         """Nothing depends on the classes."""
@@ -139,8 +141,8 @@ class Learned:
     initial: float | None = None
 
     def __post_init__(self) -> None:
-        if self.minimum is not None and self.minimum < 0:
-            raise ValueError(f"minimum: {self.minimum} is negative; a scale is >= 0")
+        if self.minimum is not None:
+            at_least_zero("minimum", self.minimum)
         if None not in (self.minimum, self.initial) and self.initial <= self.minimum:  # type: ignore[operator]
             raise ValueError(f"initial: {self.initial} must be above the minimum {self.minimum}")
 

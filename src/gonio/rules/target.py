@@ -7,11 +7,12 @@ No backend ever sees them, so they need no port to any device.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 
+from gonio.rules.ranges import at_least_zero, one_of
 from gonio.rules.schedule import Number, extremes
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ class Subtract:
     margin: Number
 
     def __post_init__(self) -> None:
-        if extremes(self.margin)[0] < 0:
-            raise ValueError(f"margin: {self.margin} is negative; a margin is >= 0")
+        at_least_zero("margin", self.margin)
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
         return cosine - self.margin
@@ -100,11 +100,12 @@ class AngularMargin:
     past_pi: PastPi = "fold"
 
     def __post_init__(self) -> None:
+        one_of("past_pi", self.past_pi, get_args(PastPi))
         low, high = extremes(self.add)
-        if low <= -math.pi or high >= math.pi:
+        if not -math.pi < low <= high < math.pi:
             hint = f"; if degrees were meant, write {math.radians(high):.4g}" if high > 3 else ""
             raise ValueError(f"margin: {self.add} is out of range (-pi, pi) radians{hint}")
-        if extremes(self.multiply)[0] <= 0:
+        if not 0 < extremes(self.multiply)[0] <= extremes(self.multiply)[1] < math.inf:
             raise ValueError(f"margin: the factor {self.multiply} must be above 0; 1 is no margin")
         if self.past_pi in ("line", "shift", "easy") and extremes(self.multiply) != (1, 1):
             raise ValueError(
@@ -172,8 +173,7 @@ class Annealed:
     weight: Number
 
     def __post_init__(self) -> None:
-        if extremes(self.weight)[0] < 0:
-            raise ValueError(f"annealing: {self.weight} is negative; lambda is >= 0")
+        at_least_zero("annealing", self.weight)
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
         return (self.weight * cosine + self.rule(cosine, sample)) / (self.weight + 1)
