@@ -1,0 +1,84 @@
+"""F1: how the scale decides how soft the borders between classes are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gonio.equation import Classes, Loss, margin_loss
+from gonio.figures import sphere, style, survey
+from gonio.figures.panels import new_panels
+from gonio.negatives import reference
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NORM = 30.0
+"""Of the embeddings; only losses that do not normalise them can tell."""
+
+
+@dataclass
+class RegionsScale:
+    """The probability of each class at each point of the sphere, a panel for each loss.
+
+    Attributes:
+        inside: (pixels, pixels) bool, the pixels of the disc that shows the sphere's front half.
+        probability: label -> (classes, n), e^-loss of each inside pixel as a sample of each class.
+        axes_: the panels.
+        figure_: their figure.
+    """
+
+    inside: NDArray[np.bool_]
+    probability: dict[str, NDArray[np.float64]]
+    axes_: "list[Axes]" = field(init=False, repr=False)
+    figure_: "Figure" = field(init=False, repr=False)
+
+    @classmethod
+    def from_losses(cls, losses: Mapping[str, Loss] | None = None) -> Self:
+        """The regions of `losses`, or of the survey's scales without a margin.
+
+        Raises:
+            ConfigError: no losses.
+        """
+        chosen = survey.settled(survey.scales() if losses is None else losses)
+        inside, points = sphere.grid()
+        probability = {label: _probability(loss, points) for label, loss in chosen.items()}
+        return cls(inside.numpy(), probability)
+
+    def plot(self) -> Self:
+        """Draw in a new figure.
+
+        Raises:
+            ConfigError: matplotlib is not installed.
+        """
+        self.axes_ = new_panels(len(self.probability), columns=5, width=1.8, height=2.3)
+        for axes, (label, probability) in zip(self.axes_, self.probability.items(), strict=True):
+            highest = probability.max(axis=0)
+            sphere.draw(axes, self.inside, probability.argmax(axis=0), highest)
+            axes.set_title(label, fontsize=style.LABEL)
+        self.figure_ = style.figure_of(self.axes_[0])
+        self.figure_.supxlabel(
+            "front half of the unit sphere; colour: the most probable class, the paler the less so",
+            fontsize=style.NOTE,
+            color=style.GREY,
+        )
+        return self
+
+
+def _probability(loss: Loss, points: torch.Tensor) -> NDArray[np.float64]:
+    vectors = sphere.class_vectors()
+    loss = loss.bind(len(vectors))
+    start = loss.scale.start()
+    cost = margin_loss(
+        NORM * points.repeat(len(vectors), 1),
+        Classes(vectors, bias=None),
+        torch.arange(len(vectors)).repeat_interleave(len(points)),
+        loss,
+        reference,
+        None if start is None else torch.tensor(start, dtype=torch.float64),
+    )
+    return cost.neg().exp().reshape(len(vectors), -1).numpy()

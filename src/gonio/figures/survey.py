@@ -1,0 +1,63 @@
+"""The losses that each picture shows where none are chosen: the survey's own."""
+
+from collections.abc import Mapping
+
+from gonio import losses
+from gonio.equation import Loss
+from gonio.errors import ConfigError
+
+
+def settled(chosen: Mapping[str, Loss]) -> dict[str, Loss]:
+    """Label -> loss as it stands once all its schedules have run.
+
+    Raises:
+        ConfigError: no losses.
+    """
+    if not chosen:
+        raise ConfigError("losses: there are none to draw; name at least one, or leave them out")
+    return {label: loss.at(1_000_000_000) for label, loss in chosen.items()}
+
+
+def margins() -> dict[str, Loss]:
+    """Each kind of margin at the size its paper uses, whole: without annealing."""
+    return {
+        "plain cosine": losses.normface(scale=30),
+        "L-Softmax  m = 2": losses.l_softmax(margin=2, annealing=0),
+        "SphereFace  m = 4": losses.sphereface(margin=4, annealing=0),
+        "CosFace  m = 0.35": losses.cosface(margin=0.35),
+        "ArcFace  m = 0.5": losses.arcface(margin=0.5),
+        "combined  (1, 0.3, 0.2)": losses.combined(1, 0.3, 0.2),
+    }
+
+
+def scales() -> dict[str, Loss]:
+    """No margin, and the survey's scales."""
+    return {f"s = {scale}": losses.normface(scale=scale) for scale in (1, 5, 10, 30, 64)}
+
+
+def margin_sizes() -> dict[str, Loss]:
+    """From no margin to a large one, four steps for each kind."""
+    multiplied = {f"SphereFace  m = {m}": losses.sphereface(m, annealing=0) for m in (1, 1.5, 2, 4)}
+    added_to_cosine = {
+        f"CosFace  m = {m}": losses.cosface(m, scale=30) for m in (0, 0.2, 0.35, 0.5)
+    }
+    added_to_angle = {
+        f"ArcFace  m = {m}": losses.arcface(m, scale=30) for m in (0, 0.25, 0.5, 0.75)
+    }
+    return multiplied | added_to_cosine | added_to_angle
+
+
+def chain() -> dict[str, Loss]:
+    """From the sum of hinges to cross-entropy, and one step between at a temperature."""
+    return {
+        "sum of hinges": losses.hinge(margin=0, scale=1),
+        "hinge of max": losses.max_hinge(margin=0, scale=1),
+        "hinge of LSE": losses.lse_hinge(margin=0, scale=1),
+        "softplus of LSE, T = ¼": losses.softplus_lse(margin=0, temperature=0.25, scale=1),
+        "softplus of LSE = cross-entropy": losses.softplus_lse(margin=0, scale=1),
+    }
+
+
+def softmax() -> dict[str, Loss]:
+    """Plain softmax cross-entropy."""
+    return {"softmax": losses.softmax()}
