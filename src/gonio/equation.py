@@ -67,10 +67,13 @@ class Loss:
         """The loss at a training step: every schedule in it replaced by its number."""
         return at_step(self, step)
 
+    def settled(self) -> "Loss":
+        """The loss once all its schedules have run."""
+        return self.at(10**9)
+
     def bind(self, num_classes: int) -> "Loss":
         """The loss for a number of classes: an automatic scale replaced by its number."""
-        settled = self.at(1_000_000_000)
-        best = float(target_curve(settled, torch.zeros(1, dtype=torch.float64)))
+        best = float(target_curve(self.settled(), torch.zeros(1, dtype=torch.float64)))
         return replace(self, scale=self.scale.bind(num_classes, best))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from gonio.equation import Loss
 from gonio.figures import style, survey
 from gonio.figures.contest import boundary, wins
-from gonio.figures.panels import new_panels
+from gonio.figures.style import new_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from torch import Tensor
 from gonio.equation import Loss
 from gonio.figures import style, survey
 from gonio.figures.contest import boundary, wins
-from gonio.figures.panels import label_right
+from gonio.figures.labels import label_right
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

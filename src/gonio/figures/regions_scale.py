@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gonio.equation import Classes, Loss, margin_loss
 from gonio.figures import sphere, style, survey
-from gonio.figures.panels import new_panels
+from gonio.figures.style import new_panels
 from gonio.negatives import reference
 
 if TYPE_CHECKING:

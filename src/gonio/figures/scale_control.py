@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gonio.equation import Loss
 from gonio.figures import style, survey
-from gonio.figures.panels import new_panels
+from gonio.figures.style import new_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -27,15 +27,30 @@ def new_axes(width: float = 6.4, height: float = 4.0) -> "Axes":
     Raises:
         ConfigError: matplotlib is not installed.
     """
+    return new_panels(1, 1, width, height)[0]
+
+
+def new_panels(count: int, columns: int, width: float, height: float) -> "list[Axes]":
+    """`count` empty axes in rows of at most `columns`, in one new figure; each in inches.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ConfigError("pictures need matplotlib: pip install 'gonio[plot]'") from error
-    axes = Figure(figsize=(width, height), layout="constrained").add_subplot()
-    axes.set_prop_cycle(color=LINE_COLOURS, linestyle=LINE_STYLES)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=NOTE)
-    return axes
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    grid: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes in grid:
+        axes.set_prop_cycle(color=LINE_COLOURS, linestyle=LINE_STYLES)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=NOTE)
+    for unused in grid[count:]:
+        unused.remove()
+    return grid[:count]
 
 
 def figure_of(axes: "Axes") -> "Figure":
@@ -59,9 +74,16 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
         raise ConfigError(
             f"path: {os.fspath(path)!r} ends in {suffix!r}; a picture can be {', '.join(SUFFIXES)}"
         )
+    from matplotlib import rc_context
+
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # no date and no random ids, so that the same picture is the same file
+    dated = (
+        {} if suffix == ".png" else {"Date": None} if suffix == ".svg" else {"CreationDate": None}
+    )
     try:
-        figure.savefig(part, format=suffix[1:], dpi=200)
+        with rc_context({"svg.hashsalt": "gonio"}):
+            figure.savefig(part, format=suffix[1:], dpi=200, metadata=dated)
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)

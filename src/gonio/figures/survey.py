@@ -15,7 +15,7 @@ def settled(chosen: Mapping[str, Loss]) -> dict[str, Loss]:
     """
     if not chosen:
         raise ConfigError("losses: there are none to draw; name at least one, or leave them out")
-    return {label: loss.at(1_000_000_000) for label, loss in chosen.items()}
+    return {label: loss.settled() for label, loss in chosen.items()}
 
 
 def margins() -> dict[str, Loss]:

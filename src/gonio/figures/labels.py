@@ -1,4 +1,4 @@
-"""Figures of several panels, and labels that stand at the ends of curves instead of a legend."""
+"""Labels that stand at the ends of curves instead of a legend."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,25 +11,6 @@ from gonio.figures import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
-
-
-def new_panels(count: int, columns: int, width: float, height: float) -> "list[Axes]":
-    """`count` empty axes in rows of at most `columns`, in one new figure; each in inches.
-
-    Raises:
-        ConfigError: matplotlib is not installed.
-    """
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    figure = style.figure_of(style.new_axes(width * columns, height * rows))
-    figure.clear()
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=style.NOTE)
-    for unused in grid[count:]:
-        unused.remove()
-    return list(grid[:count])
 
 
 def label_right(axes: "Axes", lines: "Sequence[Line2D]") -> None:
