@@ -1,0 +1,92 @@
+"""Parts of a set of images: some of its identities, and identities kept apart for evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gonio.data.images import Images
+from gonio.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True, eq=False)
+class SelectedImages:
+    """A view of some identities of `source`, numbered anew; no pixel is copied."""
+
+    source: Images
+    indices: Tensor
+    labels: Tensor
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, indices: Sequence[int]) -> Tensor:
+        """Return the images at `indices` of the view, `(k, channels, height, width)` uint8."""
+        chosen = self.indices[torch.as_tensor(indices, dtype=torch.int64)]
+        return self.source.read(chosen.tolist())
+
+
+def select_identities(images: Images, identities: Sequence[int]) -> Images:
+    """View the images of some identities.
+
+    Args:
+        images: Where the identities are.
+        identities: Different labels of `images`; `identities[i]` is label `i` of the view.
+
+    Returns:
+        A view with the images in their old order and the identities' old names.
+
+    Raises:
+        ValueError: Where an identity is named twice or is not in `images`.
+    """
+    count = len(images.names)
+    if len(set(identities)) < len(identities):
+        raise ValueError(f"identities must differ from one another, got {list(identities)}")
+    if unknown := [identity for identity in identities if not 0 <= identity < count]:
+        raise ValueError(f"identities must be in [0, {count}), got {unknown[0]}")
+    renumbered = torch.full((count,), -1)
+    renumbered[torch.as_tensor(identities, dtype=torch.int64)] = torch.arange(len(identities))
+    labels = renumbered[images.labels]
+    indices = (labels >= 0).nonzero().squeeze(1)
+    names = tuple(images.names[identity] for identity in identities)
+    return SelectedImages(images, indices, labels[indices], names)
+
+
+def split_by_identity(images: Images, unseen: float, seed: int) -> tuple[Images, Images]:
+    """Keep identities apart that training never sees, as open-set verification asks.
+
+    The split depends on the labels, `unseen` and `seed` alone. Two identities with two images or
+    more are always kept apart, for without them there is no genuine pair and no impostor pair.
+
+    Args:
+        images: The images to split.
+        unseen: The share of the identities to keep apart, in (0, 1); rounded to whole
+            identities, at least two of them, and at least one is left to train on.
+        seed: Chooses the identities.
+
+    Returns:
+        The images to train on, and those of the unseen identities.
+
+    Raises:
+        ConfigError: Where `unseen` is not in (0, 1).
+        DataError: Where there are too few identities or too few images of them.
+    """
+    if not 0 < unseen < 1:
+        raise ConfigError(f"unseen must be a share of the identities in (0, 1), got {unseen}")
+    total = len(images.names)
+    counts = torch.bincount(images.labels, minlength=total).tolist()
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed)).tolist()
+    paired = [identity for identity in order if counts[identity] >= 2]
+    if len(paired) < 2 or total < 3:
+        raise DataError(
+            f"there are {total} identities, {len(paired)} of them with two images or more; keeping "
+            "unseen identities apart needs two with two images or more, and one more to train on"
+        )
+    order = paired[:2] + [identity for identity in order if identity not in paired[:2]]
+    apart = min(max(round(unseen * total), 2), total - 1)
+    return (
+        select_identities(images, sorted(order[apart:])),
+        select_identities(images, sorted(order[:apart])),
+    )

@@ -1,0 +1,185 @@
+import io
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from gonio.data.decode import MAX_PIXELS, decode
+from gonio.errors import DataError
+
+
+def saved(path, image, **options):
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "tif", "gif", "pgm", "jp2"])
+def test_every_raster_format_is_read(tmp_path, suffix):
+    path = saved(tmp_path / f"a.{suffix}", Image.new("L", (20, 30), 100))
+    pixels = decode(path, size=16, channels=1)
+    assert pixels.dtype == torch.uint8
+    assert pixels.shape == (1, 16, 16)
+    assert (pixels.int() - 100).abs().max() <= 2
+
+
+def test_the_format_is_told_by_the_content_and_not_by_the_name(tmp_path):
+    path = saved(tmp_path / "a.jpg", Image.new("L", (9, 9), 7), format="PNG")
+    assert (decode(path, size=9, channels=1) == 7).all()
+
+
+RED, GREY_OF_RED = (255, 0, 0), 76
+
+MODES = {
+    "1": (Image.new("1", (8, 8), 1), (255, 255, 255)),
+    "L": (Image.new("L", (8, 8), 90), (90, 90, 90)),
+    "LA": (Image.new("LA", (8, 8), (90, 255)), (90, 90, 90)),
+    "RGB": (Image.new("RGB", (8, 8), RED), RED),
+    "RGBA": (Image.new("RGBA", (8, 8), (*RED, 255)), RED),
+    "P": (Image.new("RGB", (8, 8), RED).quantize(4), RED),
+    "I;16": (Image.fromarray(np.full((8, 8), 257 * 90, np.uint16)), (90, 90, 90)),
+    "half transparent": (Image.new("RGBA", (8, 8), (0, 0, 0, 128)), (127, 127, 127)),
+    "transparent black": (Image.new("RGBA", (8, 8), (0, 0, 0, 0)), (255, 255, 255)),
+    "transparent grey": (Image.new("LA", (8, 8), (0, 0)), (255, 255, 255)),
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_every_mode_becomes_rgb_or_grey(tmp_path, name):
+    image, (red, green, blue) = MODES[name]
+    path = saved(tmp_path / "a.png", image)
+    colour = decode(path, size=8, channels=3)
+    assert colour.shape == (3, 8, 8)
+    assert colour.flatten(1).unique(dim=1).T.tolist() == [[red, green, blue]]
+    grey = decode(path, size=8, channels=1)
+    assert grey.unique().tolist() == [GREY_OF_RED if (red, green, blue) == RED else red]
+
+
+def test_a_transparent_palette_entry_is_white(tmp_path):
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([0, 0, 0, 9, 9, 9])
+    path = saved(tmp_path / "a.png", image, transparency=1)
+    assert (decode(path, size=8, channels=1) == 255).all()
+
+
+def test_cmyk_is_converted(tmp_path):
+    path = saved(tmp_path / "a.jpg", Image.new("RGB", (8, 8), RED).convert("CMYK"), quality=95)
+    assert (decode(path, size=8, channels=3)[:, 0, 0].int() - torch.tensor(RED)).abs().max() <= 3
+
+
+def test_the_exif_tag_turns_the_image(tmp_path):
+    image = Image.new("L", (16, 16))
+    image.paste(255, (0, 0, 16, 8))  # bright above
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise, which moves the top to the right
+    path = saved(tmp_path / "a.png", image, exif=exif)
+    pixels = decode(path, size=16, channels=1)[0]
+    assert (pixels[:, 8:] == 255).all()
+    assert (pixels[:, :8] == 0).all()
+
+
+def test_of_an_animation_the_first_frame_is_read(tmp_path):
+    frames = [Image.new("L", (8, 8), value) for value in (10, 200)]
+    path = saved(tmp_path / "a.gif", frames[0], save_all=True, append_images=frames[1:])
+    assert (decode(path, size=8, channels=1) == 10).all()
+
+
+def test_both_sides_are_resized_to_the_square(tmp_path):
+    image = Image.new("L", (40, 10))
+    image.paste(255, (20, 0, 40, 10))
+    pixels = decode(saved(tmp_path / "a.png", image), size=10, channels=1)[0]
+    assert (pixels[:, :4] == 0).all()
+    assert (pixels[:, 6:] == 255).all()
+
+
+def chunk(kind, content):
+    check = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + check
+
+
+def png_of_size(width, height):
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0"))
+
+
+@pytest.mark.parametrize("side", [8000, 100_000], ids=["below Pillow's limit", "above it"])
+def test_a_decompression_bomb_is_refused_by_its_header(tmp_path, side):
+    assert side**2 > MAX_PIXELS
+    path = tmp_path / "a.png"
+    path.write_bytes(png_of_size(side, side))
+    with pytest.raises(DataError, match="pixels"):
+        decode(path, size=8, channels=1)
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"some text", EPS, b"<svg/>"])
+def test_what_is_no_raster_image_is_refused(tmp_path, content):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="not an image in BMP, GIF, JPEG"):
+        decode(path, size=8, channels=1)
+
+
+def test_half_a_file_is_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    path = saved(tmp_path / "a.jpg", Image.fromarray(noise))
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(DataError, match="truncated"):
+        decode(path, size=8, channels=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((8, 8), np.float32), "floating-point pixels"),
+        (np.full((8, 8), 70_000, np.int32), "more than 16 bits"),
+        (np.full((8, 8), -1, np.int32), "more than 16 bits"),
+    ],
+)
+def test_pixels_without_a_known_range_are_refused(tmp_path, values, message):
+    path = saved(tmp_path / "a.tif", Image.fromarray(values))
+    with pytest.raises(DataError, match=message):
+        decode(path, size=8, channels=1)
+
+
+def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path):
+    pipe = tmp_path / "a.png"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path / "missing.png"):
+        with pytest.raises(DataError, match="not a regular file"):
+            decode(path, size=8, channels=1)
+
+
+def encoded(kind):
+    file = io.BytesIO()
+    values = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    Image.fromarray(values).save(file, format=kind)
+    return file.getvalue()
+
+
+@given(
+    content=st.sampled_from(
+        [encoded(kind) for kind in ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP")]
+    ),
+    changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=8),
+    length=st.integers(0, 10_000),
+)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_hostile_bytes_give_pixels_or_a_data_error(tmp_path, content, changes, length):
+    hostile = bytearray(content)
+    for position, value in changes:
+        hostile[position % len(hostile)] = value
+    path = tmp_path / "a.img"
+    path.write_bytes(hostile[: max(length, 1)])
+    try:
+        pixels = decode(path, size=8, channels=3)
+    except DataError:
+        return
+    assert pixels.shape == (3, 8, 8)
