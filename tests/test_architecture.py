@@ -26,7 +26,7 @@ ALLOWED = {
     "data": {"errors"},
     "models": {"errors"},
     "evaluate": {"checks", "errors"},
-    "figures": {"equation", "errors", "evaluate", "losses", "negatives", "rules"},
+    "figures": {"equation", "errors", "evaluate", "head", "losses", "negatives", "rules"},
     "train": {"data", "errors", "evaluate", "figures", "head", "losses", "models", "rules"},
     "cli": {"data", "errors", "evaluate", "figures", "losses", "rules", "train"},
 }
