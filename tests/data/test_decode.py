@@ -60,6 +60,12 @@ def test_every_mode_becomes_rgb_or_grey(tmp_path, name):
     assert grey.unique().tolist() == [GREY_OF_RED if (red, green, blue) == RED else red]
 
 
+def test_16_bits_span_the_whole_range_of_8(tmp_path):
+    values = np.array([[0, 257, 32_767, 65_535]] * 4, np.uint16)
+    pixels = decode(saved(tmp_path / "a.png", Image.fromarray(values)), size=4, channels=1)
+    assert pixels[0, 0].tolist() == [0, 1, 127, 255]
+
+
 def test_a_transparent_palette_entry_is_white(tmp_path):
     image = Image.new("P", (8, 8), 1)
     image.putpalette([0, 0, 0, 9, 9, 9])

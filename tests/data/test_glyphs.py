@@ -51,6 +51,14 @@ def test_what_is_blank_combining_missing_or_a_variant_is_left_out(character):
     assert draw_characters(character) == {}
 
 
+@pytest.mark.parametrize("package", ["PIL", "matplotlib", "numpy"])
+def test_the_recipe_of_another_version_is_another(monkeypatch, package):
+    before = glyphs._recipe()
+    assert before == glyphs._recipe()
+    monkeypatch.setattr(f"{package}.__version__", "0")
+    assert glyphs._recipe() != before
+
+
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 from PIL import Image
@@ -49,6 +51,15 @@ def test_an_unknown_source_is_told_what_there_is(source, message):
 def test_a_size_or_channels_that_cannot_be_are_refused(wrong, message):
     with pytest.raises(ConfigError, match=message):
         open_data("digits", **{"size": 8, "channels": 1} | wrong)
+
+
+@pytest.mark.parametrize(
+    ("source", "module"), [("digits", "sklearn.datasets"), ("glyphs", "matplotlib.ft2font")]
+)
+def test_without_its_package_a_built_in_names_the_extra(monkeypatch, source, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match=rf"'{source}' need .* pip install 'gonio\[data\]'"):
+        open_data(source, size=32, channels=1)
 
 
 def test_a_folder_of_the_name_of_a_built_in_is_opened_by_its_path(tmp_path, monkeypatch):

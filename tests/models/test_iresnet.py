@@ -78,3 +78,8 @@ def test_dropout_acts_in_training_alone():
 def test_a_size_that_the_stages_cannot_halve_is_refused():
     with pytest.raises(ConfigError, match="multiple of 16, got 100"):
         build_backbone("iresnet18", embedding_dim=8, image_size=100, channels=1)
+
+
+def test_a_depth_that_was_not_published_is_refused():
+    with pytest.raises(ConfigError, match=r"one of \[18, 34, 50, 100\], got 101"):
+        IResNet(101, embedding_dim=8, image_size=16, channels=1)

@@ -46,7 +46,7 @@ vectors of 16 x 16 pixels, have a larger cosine: Latin A and Greek Alpha, letter
 
 _CANVAS = 2 * SIZE  # drawings are distorted at twice the size, then averaged down
 _CAPITAL = 40  # height of a capital H on the canvas, so that letter case is a matter of size
-_BOX = 48  # the longest side that ink may have: every distortion leaves it on the canvas
+_BOX = 48  # the longest side that ink may have, which leaves room for the distortions
 _NEVER_DRAWN = ("C", "M", "Z")  # categories: control and unassigned, combining, space
 
 

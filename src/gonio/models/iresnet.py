@@ -61,7 +61,7 @@ class IResNet(nn.Module):
             the paper, none in later work.
 
     Raises:
-        ConfigError: Where `image_size` is not a multiple of 16.
+        ConfigError: Where `depth` or `image_size` is not as above.
     """
 
     def __init__(
@@ -73,6 +73,8 @@ class IResNet(nn.Module):
         channels: int,
         dropout: float = 0.0,
     ) -> None:
+        if depth not in DEPTHS:
+            raise ConfigError(f"depth of an IResNet must be one of {list(DEPTHS)}, got {depth}")
         if image_size % REDUCTION:
             raise ConfigError(
                 f"image_size of an IResNet must be a multiple of {REDUCTION}, got {image_size}"
