@@ -1,0 +1,89 @@
+"""The command `gonio`: finds the sub-command, and turns failures into one line and an exit code.
+
+Nothing heavy is imported before a sub-command is known.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from gonio.cli.parser import check_known
+from gonio.errors import GonioError
+
+HELP = """\
+usage: gonio COMMAND [options]
+
+Train embeddings with softmax-based losses with margins, and prove how good they are.
+
+  train     train embeddings, then verify identities that were never trained on
+            gonio train --data glyphs --loss arcface --loss.margin 0.4
+            gonio train --config runs/glyphs-arcface-1/config.yaml --resume
+  evaluate  verify unseen identities with trained runs, side by side
+            gonio evaluate runs/glyphs-softmax-1 runs/glyphs-arcface-1 --untrained
+            gonio evaluate runs/glyphs-arcface-1 --data digits --json report.json
+  losses    show the table of losses, or one of them with its equation
+            gonio losses
+            gonio losses arcface
+  figure    draw a picture of losses
+            gonio figure --list
+            gonio figure target-curves --loss arcface --loss cosface -o curves.svg
+
+  gonio COMMAND --help    every option of a command
+  gonio --version         the version
+  --debug                 with any command: the traceback of a failure
+
+exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 data, 4 checkpoint, 130 interrupted
+"""
+
+COMMANDS = ("train", "evaluate", "losses", "figure")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `gonio` with these arguments, by default those of the process; return the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    is_debugging = "--debug" in given
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=UserWarning)
+        warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
+        try:
+            _dispatch([argument for argument in given if argument != "--debug"])
+            sys.stdout.flush()
+        except BrokenPipeError:  # `gonio losses | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except Exception as error:
+            if is_debugging:
+                traceback.print_exc()
+            _say(f"error: {_reason(error)}")
+            return error.exit_code if isinstance(error, GonioError) else 1
+        except KeyboardInterrupt:
+            _say("interrupted")
+            return 130
+    return 0
+
+
+def _dispatch(arguments: list[str]) -> None:
+    command, *rest = arguments or ["--help"]
+    if command in ("-h", "--help", "help"):
+        print(HELP, end="")
+    elif command == "--version":
+        print(f"gonio {version('gonio')}")
+    else:
+        check_known(command, COMMANDS, "command")
+        importlib.import_module(f"gonio.cli.{command}").run(rest)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, GonioError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error}; --debug shows where"
+
+
+def _say(text: str) -> None:
+    """One line on standard error."""
+    print("gonio:", *text.split(), file=sys.stderr)

@@ -1,0 +1,27 @@
+"""Training runs: settings, steps, checkpoints, metrics, export and evaluation."""
+
+from gonio.train.config import DataConfig, ModelConfig, OptimiseConfig, TrainConfig
+from gonio.train.evaluation import embed, evaluate_backbone, write_results
+from gonio.train.export import load_backbone
+from gonio.train.interrupt import Interrupted
+from gonio.train.loop import DivergedError
+from gonio.train.loss_config import LossConfig
+from gonio.train.run_folder import RunFolder
+from gonio.train.session import Run, train
+
+__all__ = [
+    "DataConfig",
+    "DivergedError",
+    "Interrupted",
+    "LossConfig",
+    "ModelConfig",
+    "OptimiseConfig",
+    "Run",
+    "RunFolder",
+    "TrainConfig",
+    "embed",
+    "evaluate_backbone",
+    "load_backbone",
+    "train",
+    "write_results",
+]

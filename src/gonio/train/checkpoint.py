@@ -1,0 +1,106 @@
+"""Checkpoints that survive a crash at any moment, and are not trusted before they are checked.
+
+A checkpoint is a folder `step-000000200`: the tensors, the facts, and a manifest with the SHA-256 of
+both. It is written under another name and renamed when all of it is on the disk.
+"""
+
+import json
+import os
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from gonio.errors import CheckpointError
+from gonio.train.durable import sha256, sync, write_json, write_tensors
+
+FORMAT = 1
+KEPT = 2
+"""How many checkpoints stay."""
+
+DAMAGE = (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, SafetensorError)
+"""What reading a checkpoint raises that is not whole; other errors of the disk say nothing of it."""
+
+TENSORS, FACTS, MANIFEST = "tensors.safetensors", "facts.json", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state at a step.
+
+    Attributes:
+        step: steps taken.
+        tensors: name -> tensor, on the CPU.
+        facts: what else must be known to go on, plain values.
+    """
+
+    step: int
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Add a checkpoint to `folder` and drop those that are older than the newest two."""
+    final = folder / f"step-{checkpoint.step:09d}"
+    if final.exists():
+        return
+    folder.mkdir(exist_ok=True)
+    for leftover in folder.glob(".part-*"):
+        shutil.rmtree(leftover)
+    part = folder / f".part-{final.name}"
+    part.mkdir()
+    write_tensors(part / TENSORS, checkpoint.tensors)
+    write_json(part / FACTS, {"format": FORMAT, "step": checkpoint.step} | checkpoint.facts)
+    digests = {name: sha256(part / name) for name in (TENSORS, FACTS)}
+    write_json(part / MANIFEST, {"sha256": digests})
+    os.rename(part, final)
+    sync(folder)
+    for old in _saved(folder)[KEPT:]:
+        doomed = old.with_name(f".part-{old.name}")
+        os.rename(old, doomed)
+        shutil.rmtree(doomed)
+
+
+def newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint that is whole, or None where none was ever saved.
+
+    A damaged one is renamed to `.corrupt-step-...` with a warning, and the one before it is taken.
+
+    Raises:
+        CheckpointError: there are checkpoints and none is whole, or one is of a newer format.
+    """
+    for path in _saved(folder):
+        try:
+            return _load(path)
+        except DAMAGE as error:
+            aside = path.with_name(f".corrupt-{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            os.rename(path, aside)
+            warnings.warn(f"{path} is damaged ({error}) and now called {aside.name}", stacklevel=2)
+    if damaged := sorted(path.name for path in folder.glob(".corrupt-*")):
+        raise CheckpointError(
+            f"{folder}: no checkpoint is whole, damaged are {', '.join(damaged)}; put one back from a "
+            "copy, or train again with another --out"
+        )
+    return None
+
+
+def _saved(folder: Path) -> list[Path]:
+    """The newest first."""
+    return sorted(folder.glob("step-*"), reverse=True)
+
+
+def _load(path: Path) -> Checkpoint:
+    digests = json.loads((path / MANIFEST).read_bytes())["sha256"]
+    for name in (TENSORS, FACTS):
+        if sha256(path / name) != digests[name]:
+            raise ValueError(f"{name} is not what was saved")
+    facts = json.loads((path / FACTS).read_bytes())
+    if facts.pop("format") != FORMAT:
+        raise CheckpointError(f"{path} is of a newer format; a newer gonio wrote it, use that")
+    return Checkpoint(facts.pop("step"), load_file(path / TENSORS), facts)

@@ -1,0 +1,150 @@
+"""Every setting of a training run, typed, with its unit."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from gonio.errors import ConfigError
+from gonio.train.loss_config import LossConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is trained on, and what is kept apart.
+
+    Args:
+        source: "glyphs", "digits", or the path of a folder with a sub-folder for each identity.
+        size: height and width of the images in pixels, >= 8.
+        channels: 1 for grey, 3 for RGB.
+        unseen: share of the identities that is not trained on but evaluated, in (0, 1).
+        max_bad_fraction: share of unreadable files that a folder may have, in [0, 1].
+
+    Raises:
+        ConfigError: a number outside its range.
+    """
+
+    source: str = "glyphs"
+    size: int = 32
+    channels: Literal[1, 3] = 1
+    unseen: float = 0.25
+    max_bad_fraction: float = 0.01
+
+    def __post_init__(self) -> None:
+        _require(self.source != "", "data.source", self.source, "a name or a path")
+        _require(self.size >= 8, "data.size", self.size, ">= 8 pixels")
+        _require(0 < self.unseen < 1, "data.unseen", self.unseen, "in (0, 1)")
+        fraction = self.max_bad_fraction
+        _require(0 <= fraction <= 1, "data.max_bad_fraction", fraction, "in [0, 1]")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What turns an image into an embedding.
+
+    Args:
+        backbone: name of the network.
+        embedding_dim: dimension of the embeddings, >= 1.
+
+    Raises:
+        ConfigError: a number outside its range.
+    """
+
+    backbone: str = "small"
+    embedding_dim: int = 128
+
+    def __post_init__(self) -> None:
+        _require(self.embedding_dim >= 1, "model.embedding_dim", self.embedding_dim, ">= 1")
+
+
+@dataclass(frozen=True)
+class OptimiseConfig:
+    """Stochastic gradient descent with momentum, the same for every loss.
+
+    Args:
+        epochs: passes over the training images, >= 1.
+        batch_size: images in a step, >= 2; of several batches the last, if smaller, is left out.
+        lr: learning rate at its highest, > 0.
+        momentum: in [0, 1).
+        weight_decay: L2 penalty per step of weights with two dimensions or more, >= 0.
+        warmup: share of all steps in which the learning rate rises linearly, in [0, 1); in the
+            others it falls to 0 along a half cosine.
+        max_grad_norm: length to which the gradient of all parameters together is cut, > 0.
+
+    Raises:
+        ConfigError: a number outside its range.
+    """
+
+    epochs: int = 12
+    batch_size: int = 128
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup: float = 0.1
+    max_grad_norm: float = 5.0
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, "optimise.epochs", self.epochs, ">= 1")
+        _require(self.batch_size >= 2, "optimise.batch_size", self.batch_size, ">= 2")
+        _require(0 < self.lr < float("inf"), "optimise.lr", self.lr, "finite and > 0")
+        _require(0 <= self.momentum < 1, "optimise.momentum", self.momentum, "in [0, 1)")
+        decay, norm = self.weight_decay, self.max_grad_norm
+        _require(0 <= decay < float("inf"), "optimise.weight_decay", decay, "finite and >= 0")
+        _require(0 <= self.warmup < 1, "optimise.warmup", self.warmup, "in [0, 1)")
+        _require(0 < norm < float("inf"), "optimise.max_grad_norm", norm, "finite and > 0")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Args:
+        data: what is trained on.
+        model: the backbone.
+        loss: the loss and its settings.
+        optimise: the optimizer and its schedule.
+        seed: of the split, the first weights and the order of the images, in [0, 2^63).
+        device: "cuda", "cpu", or "auto" for cuda where there is one.
+        out: folder of the run; by default the next free `runs/<data>-<loss>-<number>`.
+        checkpoint_every: steps between two checkpoints, >= 1; the last step always has one.
+        log_every: steps between two lines of metrics, >= 1; the last step always has one.
+
+    Raises:
+        ConfigError: a number outside its range.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=lambda: LossConfig("arcface"))
+    optimise: OptimiseConfig = field(default_factory=OptimiseConfig)
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    out: str | None = None
+    checkpoint_every: int = 200
+    log_every: int = 10
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.seed < 2**63, "seed", self.seed, "in [0, 2^63)")
+        _require(self.out != "", "out", self.out, "the path of a folder")
+        _require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, ">= 1")
+        _require(self.log_every >= 1, "log_every", self.log_every, ">= 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, section by section, as a YAML file has them."""
+        return asdict(self) | {"loss": self.loss.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
+        """The inverse of `to_dict`; the values must have the types of the settings."""
+        loss = dict(values["loss"])
+        sections = {
+            "data": DataConfig(**values["data"]),
+            "model": ModelConfig(**values["model"]),
+            "loss": LossConfig(loss.pop("name"), loss),
+            "optimise": OptimiseConfig(**values["optimise"]),
+        }
+        return cls(**(dict(values) | sections))
+
+
+def _require(is_so: bool, name: str, got: object, allowed: str) -> None:
+    if not is_so:
+        raise ConfigError(f"{name}: got {got!r}; it must be {allowed}")

@@ -1,0 +1,114 @@
+"""The final weights as one safetensors file, with a JSON file that says what they are of."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from gonio.errors import CheckpointError
+from gonio.models import build_backbone
+from gonio.train.config import TrainConfig
+from gonio.train.durable import sha256, write_json, write_tensors
+from gonio.train.run_folder import RunFolder
+
+FORMAT = 1
+BACKBONE = "backbone."
+
+
+def export_model(
+    folder: RunFolder,
+    config: TrainConfig,
+    weights: dict[str, Tensor],
+    identities: tuple[str, ...],
+    data: dict[str, Any],
+) -> None:
+    """Write `model.safetensors` and `model.json`.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        weights: named `backbone.*` and `head.*`.
+        identities: names of the classes, which are the rows of `head.weight`.
+        data: fingerprint of the data set.
+    """
+    write_tensors(folder.weights, weights)
+    about = {
+        "format": FORMAT,
+        "sha256": sha256(folder.weights),
+        "backbone": {
+            "name": config.model.backbone,
+            "embedding_dim": config.model.embedding_dim,
+            "image_size": config.data.size,
+            "channels": config.data.channels,
+        },
+        "loss": config.loss.to_dict(),
+        "data": data,
+        "identities": identities,
+    }
+    write_json(folder.model, about)
+
+
+def read_model(folder: RunFolder) -> dict[str, Any]:
+    """What `model.json` says.
+
+    Raises:
+        CheckpointError: no finished run, or a file that cannot be read or is of a newer format.
+    """
+    if not folder.model.exists():
+        raise CheckpointError(
+            f"{folder.path} holds no trained model; "
+            + (
+                f"finish it: gonio train --config {folder.config} --resume"
+                if folder.config.exists()
+                else "is it the folder of a run?"
+            )
+        )
+    try:
+        about: dict[str, Any] = json.loads(folder.model.read_bytes())
+        is_known = about["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+    if not is_known:
+        raise CheckpointError(f"{folder.model} is of a newer format; a newer gonio wrote it")
+    return about
+
+
+def load_backbone(run: str | os.PathLike[str]) -> nn.Module:
+    """The trained backbone of a finished run, in evaluation mode, on the CPU.
+
+    It takes what `gonio.data.to_float` gives, (batch, channels, size, size), and returns embeddings
+    (batch, dim), not normalised.
+
+    Raises:
+        CheckpointError: no finished run, or a damaged one.
+        ConfigError: a backbone that cannot be built here.
+    """
+    folder = RunFolder(Path(run))
+    about = read_model(folder)
+    try:
+        backbone = build_backbone(about["backbone"].pop("name"), **about["backbone"])
+        if sha256(folder.weights) != about["sha256"]:
+            raise ValueError("its SHA-256 is not the one in model.json")
+        with safe_open(folder.weights, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith(BACKBONE)]  # noqa: SIM118
+            weights = {name.removeprefix(BACKBONE): file.get_tensor(name) for name in names}
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise _damaged(folder, error) from error
+    try:
+        backbone.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{folder.weights}: the backbone has other weights in this version of gonio; that of the "
+            f"run is in {folder.versions}"
+        ) from error
+    return backbone.eval()
+
+
+def _damaged(folder: RunFolder, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{folder.weights} is damaged ({error}); write it again from the last checkpoint: "
+        f"gonio train --config {folder.config} --resume"
+    )

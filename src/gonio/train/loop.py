@@ -1,0 +1,107 @@
+"""Training steps, one after the other; what is done between them is the caller's business."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from gonio.data import Images, to_float
+from gonio.errors import GonioError
+from gonio.train.config import TrainConfig
+from gonio.train.optimise import learning_rate
+from gonio.train.order import batches, batches_per_epoch
+from gonio.train.state import TrainState
+
+
+class DivergedError(GonioError):
+    """A loss or gradient that is not finite; the weights are those before the step."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What a step saw in its batch, before it changed the weights.
+
+    Attributes:
+        step: steps taken, this one included.
+        epoch: pass over the images, from 1.
+        loss: mean over the batch, in nats.
+        accuracy: share of the batch whose own class has the largest cosine of all.
+        angle_degrees: mean angle to the own class.
+        learning_rate: of this step.
+        gradient_norm: of all parameters together, before it was cut.
+    """
+
+    step: int
+    epoch: int
+    loss: float
+    accuracy: float
+    angle_degrees: float
+    learning_rate: float
+    gradient_norm: float
+
+
+def steps_in(config: TrainConfig, images: int) -> int:
+    """Steps of a whole run over so many images."""
+    return config.optimise.epochs * batches_per_epoch(images, config.optimise.batch_size)
+
+
+def training_steps(
+    state: TrainState, images: Images, config: TrainConfig
+) -> Iterator[Metrics | None]:
+    """Take the steps that are left, one for each item; `log_every` says which are measured.
+
+    Raises:
+        DivergedError: a loss or gradient that is not finite; that step changes no weight.
+    """
+    optimise, total = config.optimise, steps_in(config, len(images))
+    per_epoch = batches_per_epoch(len(images), optimise.batch_size)
+    order = batches(len(images), optimise.batch_size, config.seed, state.step)
+    device = state.head.weight.device
+    state.model.train()
+    for chosen in islice(order, total - state.step):
+        labels = images.labels[chosen].to(device)
+        embeddings = state.backbone(to_float(images.read(chosen.tolist()).to(device)))
+        loss = _backward(state, embeddings, labels, chosen)
+        norm = clip_grad_norm_(state.model.parameters(), optimise.max_grad_norm)
+        if not bool(norm.isfinite()):
+            raise _diverged(state, chosen, f"gradient: its norm is {float(norm)}")
+        rate = learning_rate(state.step, total, optimise)
+        number = state.step + 1
+        metrics = None
+        if number % config.log_every == 0 or number == total:
+            right, angle = state.head.measure(embeddings.detach(), labels)
+            metrics = Metrics(
+                step=number,
+                epoch=state.step // per_epoch + 1,
+                loss=float(loss),
+                accuracy=float(right.float().mean()),
+                angle_degrees=math.degrees(float(angle.mean())),
+                learning_rate=rate,
+                gradient_norm=float(norm),
+            )
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        state.optimizer.step()
+        state.step = number
+        yield metrics
+
+
+def _backward(state: TrainState, embeddings: Tensor, labels: Tensor, chosen: Tensor) -> Tensor:
+    """Leave the gradients of a batch on the parameters and return its loss."""
+    state.optimizer.zero_grad()
+    try:
+        loss: Tensor = state.head(embeddings, labels)
+    except ValueError as error:
+        raise _diverged(state, chosen, str(error)) from error
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
+
+
+def _diverged(state: TrainState, chosen: Tensor, cause: str) -> DivergedError:
+    return DivergedError(
+        f"step {state.step + 1}: {cause}; the weights are as before that step; a lower optimise.lr "
+        f"may help; the batch holds the training images {', '.join(map(str, chosen.tolist()))}"
+    )

@@ -1,0 +1,100 @@
+"""All that training changes: weights, optimizer, generator and step, as named tensors."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from gonio import losses
+from gonio.errors import CheckpointError, ConfigError
+from gonio.head import Head
+from gonio.models import build_backbone
+from gonio.train.config import DataConfig, ModelConfig, TrainConfig
+from gonio.train.loss_config import LossConfig
+from gonio.train.optimise import build_optimizer
+
+
+def initial_backbone(data: DataConfig, model: ModelConfig, seed: int) -> nn.Module:
+    """The backbone with the weights that a run of this seed starts from.
+
+    It seeds torch's global generators.
+    """
+    torch.manual_seed(seed)
+    return build_backbone(
+        model.backbone,
+        embedding_dim=model.embedding_dim,
+        image_size=data.size,
+        channels=data.channels,
+    )
+
+
+class TrainState:
+    """The backbone, the head and the optimizer of a run, and the steps that were taken.
+
+    Args:
+        config: of the run; its seed decides the first weights.
+        num_classes: identities that are trained on.
+        device: where everything is kept.
+
+    Raises:
+        ConfigError: settings of the model or the loss that do not fit the data.
+    """
+
+    def __init__(self, config: TrainConfig, num_classes: int, device: torch.device) -> None:
+        self.backbone = initial_backbone(config.data, config.model, config.seed)
+        self.head = _head(config.loss, config.model.embedding_dim, num_classes)
+        self.model = nn.ModuleDict({"backbone": self.backbone, "head": self.head}).to(device)
+        self.optimizer = build_optimizer(self.model, config.optimise)
+        self.step = 0
+
+    def weights(self) -> dict[str, Tensor]:
+        """Parameters and buffers of the backbone and the head by name, on the CPU."""
+        return {
+            name: tensor.detach().cpu().contiguous()
+            for name, tensor in self.model.state_dict().items()
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of the state but the step, on the CPU."""
+        found = self.weights()
+        for name, parameter in self.model.named_parameters():
+            for key, value in self.optimizer.state[parameter].items():
+                if value is not None:
+                    found[f"optimizer.{name}.{key}"] = value.detach().cpu().contiguous()
+        return found | {"random.cpu": torch.get_rng_state()}
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """Take over what `tensors` gave at a step.
+
+        Raises:
+            CheckpointError: tensors of another model.
+        """
+        weights = {key: value for key, value in tensors.items() if not key.startswith(OTHERS)}
+        try:
+            self.model.load_state_dict(weights)
+            torch.set_rng_state(tensors["random.cpu"])
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError(
+                "the checkpoint holds other weights than this version of gonio makes for its settings; "
+                "go on with the version that began the run"
+            ) from error
+        for name, parameter in self.model.named_parameters():
+            start = f"optimizer.{name}."
+            self.optimizer.state[parameter] = {
+                key.removeprefix(start): value.to(parameter.device)
+                for key, value in tensors.items()
+                if key.startswith(start)
+            }
+        self.step = step
+
+
+OTHERS = ("optimizer.", "random.")
+"""Beginnings of the names of tensors that are not weights."""
+
+
+def _head(config: LossConfig, embedding_dim: int, num_classes: int) -> Head:
+    loss = losses.get(config.name).loss(**config.arguments())
+    try:
+        return Head(embedding_dim, num_classes, loss)
+    except ValueError as error:
+        raise ConfigError(f"loss.{error}") from error

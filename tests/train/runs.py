@@ -1,0 +1,40 @@
+"""Configurations of runs that take half a second, and what such runs leave."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from gonio.train import DataConfig, LossConfig, OptimiseConfig, TrainConfig
+from gonio.train.run_folder import RunFolder
+
+STEPS = 22
+"""Of the run that `run_config` describes: two epochs of eleven batches."""
+
+
+def run_config(out, loss="arcface", **settings):
+    return TrainConfig(
+        data=DataConfig("digits", size=8),
+        loss=LossConfig(loss),
+        optimise=OptimiseConfig(epochs=2, batch_size=128),
+        out=str(out),
+        **({"log_every": 1, "device": "cpu"} | settings),
+    )
+
+
+def change(config, name, value):
+    """A copy with one dotted setting changed."""
+    section, _, setting = name.rpartition(".")
+    if not section:
+        return dataclasses.replace(config, **{name: value})
+    inner = dataclasses.replace(getattr(config, section), **{setting: value})
+    return dataclasses.replace(config, **{section: inner})
+
+
+def folder_of(config):
+    return RunFolder(Path(config.out))
+
+
+def metrics_of(folder):
+    lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    assert all(line.pop("samples_per_second") > 0 for line in lines)
+    return lines

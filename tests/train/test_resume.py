@@ -1,0 +1,132 @@
+"""A run that was cut and gone on with ends as if it had not been cut."""
+
+import contextlib
+
+import pytest
+import torch
+from PIL import Image
+
+from gonio.data import open_data
+from gonio.errors import CheckpointError
+from gonio.train import session, train
+from gonio.train.durable import sha256
+from train.runs import STEPS, change, folder_of, metrics_of, run_config
+
+
+class PowerCut(BaseException):
+    """Nothing may catch it but the test."""
+
+
+def train_until(step, config, monkeypatch):
+    """Train, and stop dead after a step."""
+    real = session.training_steps
+
+    def cut(state, *arguments):
+        for metrics in real(state, *arguments):
+            yield metrics
+            if state.step == step:
+                raise PowerCut
+
+    monkeypatch.setattr(session, "training_steps", cut)
+    with pytest.raises(PowerCut):
+        train(config)
+    monkeypatch.undo()
+
+
+def assert_same_run(folder, expected):
+    assert sha256(folder.weights) == sha256(expected.weights)
+    assert metrics_of(folder) == metrics_of(expected)
+
+
+@pytest.mark.parametrize("loss", ["normface", "sphereface"])  # a learned scale; a schedule
+@pytest.mark.parametrize("step", [3, 9, 17])  # before a checkpoint, within an epoch, in the second
+def test_a_run_that_was_cut_ends_as_if_it_had_not_been(
+    loss, step, finished_run, tmp_path, monkeypatch
+):
+    config = run_config(tmp_path, loss, checkpoint_every=5)
+    train_until(step, config, monkeypatch)
+    torch.manual_seed(99)
+    with (
+        pytest.warns(UserWarning, match="no checkpoint yet")
+        if step < 5
+        else contextlib.nullcontext()
+    ):
+        train(config, resume=True)
+    assert_same_run(folder_of(config), finished_run(loss))
+
+
+def test_a_damaged_checkpoint_costs_steps_but_not_the_result(finished_run, tmp_path, monkeypatch):
+    config = run_config(tmp_path, checkpoint_every=4)
+    train_until(13, config, monkeypatch)
+    newest = max(folder_of(config).checkpoints.glob("step-*"))
+    (newest / "tensors.safetensors").write_bytes(b"")
+    with pytest.warns(UserWarning, match="step-000000012 is damaged"):
+        train(config, resume=True)
+    assert_same_run(folder_of(config), finished_run("arcface"))
+
+
+def test_without_a_whole_checkpoint_a_run_does_not_begin_again(finished):
+    for one in folder_of(finished).checkpoints.glob("step-*"):
+        (one / "manifest.json").unlink()
+    with pytest.warns(UserWarning, match="damaged"), pytest.raises(CheckpointError, match="whole"):
+        train(finished, resume=True)
+    assert len(metrics_of(folder_of(finished))) == STEPS
+
+
+def test_a_finished_run_stays_as_it_is(finished, finished_run):
+    train(finished, resume=True)
+    assert_same_run(folder_of(finished), finished_run("arcface"))
+
+
+def test_a_finished_run_can_go_on_for_more_epochs(finished, finished_run):
+    train(change(finished, "optimise.epochs", 3), resume=True)
+    lines = metrics_of(folder_of(finished))
+    assert [line["step"] for line in lines] == list(range(1, 34))
+    assert lines[:STEPS] == metrics_of(finished_run("arcface"))
+    assert "epochs: 3" in folder_of(finished).config.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", 9),
+        ("optimise.lr", 0.05),
+        ("optimise.epochs", 1),
+        ("optimise.batch_size", 64),
+        ("model.embedding_dim", 64),
+        ("data.unseen", 0.4),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_settings(finished, name, value):
+    before = sha256(folder_of(finished).weights)
+    with pytest.raises(CheckpointError, match=f"^{name}: {value} now"):
+        train(change(finished, name, value), resume=True)
+    assert sha256(folder_of(finished).weights) == before
+
+
+def test_settings_that_change_no_number_may_change(finished, finished_run):
+    for name, value in (("checkpoint_every", 3), ("log_every", 7), ("device", "auto")):
+        train(change(finished, name, value), resume=True)
+    assert_same_run(folder_of(finished), finished_run("arcface"))
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path):
+    images = open_data("digits", size=8, channels=1)
+    for index in range(80):
+        identity = tmp_path / "people" / images.names[images.labels[index]]
+        identity.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images.read([index])[0, 0].numpy()).save(identity / f"{index}.png")
+    config = change(run_config(tmp_path / "run"), "data.source", str(tmp_path / "people"))
+    train(config)
+    next((tmp_path / "people").rglob("*.png")).unlink()
+    with pytest.raises(CheckpointError, match=r"79 images .* now, 80 images of 10 identities"):
+        train(config, resume=True)
+
+
+def test_there_is_nothing_to_go_on_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="holds no run"):
+        train(run_config("run"), resume=True)
+    with pytest.raises(CheckpointError, match="digits-arcface-<number>"):
+        train(change(run_config("run"), "out", None), resume=True)
+    assert not list(tmp_path.iterdir())
