@@ -276,9 +276,7 @@ def test_learned_scale_has_a_minimum_and_a_gradient_there():
 @pytest.mark.parametrize("probability", [0.9, 0.99])
 def test_auto_scale_lets_a_perfect_sample_reach_the_probability(probability):
     classes = DIM + 1
-    head = gonio.Head(
-        DIM, classes, loss=losses.cosface(margin=0.2, scale=gonio.Auto(probability))
-    )
+    head = gonio.Head(DIM, classes, loss=losses.cosface(margin=0.2, scale=gonio.Auto(probability)))
     # a regular simplex: every pair of classes at cosine -1 / (C - 1)
     simplex = torch.eye(classes) - 1 / classes
     basis = torch.linalg.svd(simplex).Vh[:DIM]

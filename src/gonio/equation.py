@@ -115,7 +115,7 @@ def margin_loss(
     Returns:
         (batch,) losses in nats, >= 0 for every penalty of gonio.
     """
-    own_weight, weight = _Peel.apply(classes.weight, labels)
+    own_weight, weight = _Peel.apply(classes.weight, labels)  # type: ignore[no-untyped-call]
     own_weight = own_weight.to(embeddings.dtype)
     x, norm = unit(embeddings)
     w, w_norm = unit(own_weight)
@@ -149,10 +149,10 @@ class _Peel(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(ctx: Any, weight: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(labels)
         return weight[labels], weight.view_as(weight)
 
     @staticmethod
-    def backward(ctx: Any, rows: Tensor, dense: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, rows: Tensor, dense: Tensor) -> tuple[Tensor, None]:
         return dense.index_add_(0, ctx.saved_tensors[0], rows), None

@@ -5,10 +5,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gonio.durable import write_json, write_text
 from gonio.errors import ConfigError
 from gonio.train import TrainConfig
 from gonio.train.config_file import parse_yaml, read_yaml, to_yaml
-from gonio.train.durable import write_json, write_text
 from gonio.train.loop import Metrics
 from gonio.train.metrics_file import MetricsFile
 

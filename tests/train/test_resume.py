@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 
 from gonio.data import open_data
+from gonio.durable import sha256
 from gonio.errors import CheckpointError
 from gonio.train import session, train
-from gonio.train.durable import sha256
 from train.runs import STEPS, change, folder_of, metrics_of, run_config
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from gonio.data import to_float
+from gonio.durable import sha256
 from gonio.errors import CheckpointError, ConfigError, DataError
 from gonio.train import DivergedError, embed, load_backbone, train
 from gonio.train.checkpoint import newest_checkpoint
-from gonio.train.durable import sha256
 from train.runs import STEPS, change, folder_of, metrics_of, run_config
 
 

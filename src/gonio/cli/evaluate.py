@@ -12,10 +12,10 @@ from gonio.cli.configuration import read_config
 from gonio.cli.output import show
 from gonio.cli.parser import Parser
 from gonio.data import Images
+from gonio.durable import write_json
 from gonio.errors import ConfigError, DataError
 from gonio.evaluate import report_table
 from gonio.train.config import TrainConfig
-from gonio.train.durable import write_json
 from gonio.train.evaluation import evaluate_backbone, write_results
 from gonio.train.export import load_backbone, read_model
 from gonio.train.run_folder import RunFolder

@@ -40,5 +40,5 @@ def check_known(name: str, known: Iterable[str], kind: str) -> None:
     choices = list(known)
     if name not in choices:
         close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ConfigError(f"{name}: there is no such {kind}{hint}")
+        hint = f"did you mean {close[0]}?" if close else "see gonio --help"
+        raise ConfigError(f"{name}: there is no such {kind}; {hint}")

@@ -1,7 +1,6 @@
 """Arrays that are made once and kept in the user's cache folder."""
 
 import os
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gonio.durable import replacing
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -36,20 +37,9 @@ def cached(name: str, make: Callable[[], Arrays]) -> Arrays:
     except (OSError, EOFError, ValueError, zipfile.BadZipFile):
         arrays = make()
     try:
-        _write(path, arrays)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part, part.open("wb") as written:
+            np.savez(written, allow_pickle=False, **arrays)
     except OSError as error:
         warnings.warn(f"not kept for next time: {error}", stacklevel=2)
     return arrays
-
-
-def _write(path: Path, arrays: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            np.savez(file, **arrays)
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            file.close()
-            os.unlink(file.name)
-            raise

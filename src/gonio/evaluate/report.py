@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from gonio.durable import write_text
 from gonio.errors import DataError
 from gonio.evaluate import record
 from gonio.evaluate.angles import Angles, angles
@@ -39,13 +40,7 @@ class Report:
         Raises:
             OSError: a path that cannot be written.
         """
-        target = Path(path)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            part.write_text(self.to_json(), encoding="utf-8")
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        write_text(Path(path), self.to_json())
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Report":

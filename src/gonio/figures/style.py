@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gonio.durable import replacing
 from gonio.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,14 +77,7 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
         )
     from matplotlib import rc_context
 
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     # no date and no random ids, so that the same picture is the same file
-    dated = (
-        {} if suffix == ".png" else {"Date": None} if suffix == ".svg" else {"CreationDate": None}
-    )
-    try:
-        with rc_context({"svg.hashsalt": "gonio"}):
-            figure.savefig(part, format=suffix[1:], dpi=200, metadata=dated)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    dated = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
+    with rc_context({"svg.hashsalt": "gonio"}), replacing(target) as part:
+        figure.savefig(part, format=suffix[1:], dpi=200, metadata=dated)

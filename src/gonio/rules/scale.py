@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gonio.rules.ranges import at_least_zero
-from gonio.rules.schedule import Number, extremes
+from gonio.rules.schedule import Number, Schedule, extremes, settled
 
 
 class Scale(Protocol):
@@ -48,7 +48,7 @@ class Fixed:
         """Nothing is learned."""
 
     def __call__(self, norm: Tensor, raw: Tensor | None) -> Tensor:
-        return torch.full_like(norm, self.value)  # type: ignore[arg-type]
+        return torch.full_like(norm, settled(self.value))
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Learned:
     def __post_init__(self) -> None:
         if self.minimum is not None:
             at_least_zero("minimum", self.minimum)
-        if None not in (self.minimum, self.initial) and self.initial <= self.minimum:  # type: ignore[operator]
+        if self.initial is not None and self.initial <= (self.minimum or 0):
             raise ValueError(f"initial: {self.initial} must be above the minimum {self.minimum}")
 
     def bind(self, num_classes: int, best_target: float) -> "Learned":
@@ -164,9 +164,9 @@ class Learned:
         return above + math.log(-math.expm1(-above))
 
     def __call__(self, norm: Tensor, raw: Tensor | None) -> Tensor:
-        assert raw is not None, "a learned scale has a parameter"
-        scale: Tensor = self.minimum + F.softplus(raw.to(norm.dtype))
-        return scale.expand_as(norm)
+        if self.minimum is None or raw is None:
+            raise ValueError("scale: 'learned' is not bound to a number of classes; call loss.bind")
+        return (self.minimum + F.softplus(raw.to(norm.dtype))).expand_as(norm)
 
 
 ScaleLike = Number | Literal["auto", "learned"] | Scale
@@ -185,6 +185,4 @@ def as_scale(scale: ScaleLike) -> Scale:
         if scale == "learned":
             return Learned()
         raise ValueError(f"scale: {scale!r} is neither a number nor 'auto' nor 'learned'")
-    if isinstance(scale, Fixed | FeatureNorm | Auto | Learned):
-        return scale
-    return Fixed(scale)
+    return Fixed(scale) if isinstance(scale, int | float | Schedule) else scale

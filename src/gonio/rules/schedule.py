@@ -3,6 +3,7 @@
 A schedule is a pure function of the step, so the step (saved by the head) is its whole state.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TypeVar
@@ -84,7 +85,7 @@ class Annealing(Schedule):
             )
 
     def __call__(self, step: int) -> float:
-        return max(self.minimum, self.base * (1 + self.gamma * step) ** -self.power)
+        return max(self.minimum, self.base * math.pow(1 + self.gamma * step, -self.power))
 
     def extremes(self) -> tuple[float, float]:
         """The minimum and the base."""
@@ -98,6 +99,17 @@ Number = float | Schedule
 def extremes(number: Number) -> tuple[float, float]:
     """The smallest and the largest value of a number or schedule."""
     return number.extremes() if isinstance(number, Schedule) else (number, number)
+
+
+def settled(number: Number) -> float:
+    """The number itself, where schedules must have been replaced by `at_step`.
+
+    Raises:
+        ValueError: a schedule.
+    """
+    if isinstance(number, Schedule):
+        raise ValueError(f"{number} is a schedule; ask for its number first, by loss.at(step)")
+    return number
 
 
 def at_step(part: T, step: int) -> T:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gonio.rules.ranges import at_least_zero, one_of
-from gonio.rules.schedule import Number, extremes
+from gonio.rules.schedule import Number, extremes, settled
 
 if TYPE_CHECKING:
     from gonio.equation import Sample
@@ -57,7 +57,7 @@ class Subtract:
         at_least_zero("margin", self.margin)
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
-        return cosine - self.margin
+        return cosine - settled(self.margin)
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ class AngularMargin:
             )
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
-        return self._cosine(sample.angle) - self.subtract
+        return self._cosine(sample.angle) - settled(self.subtract)
 
     def _cosine(self, angle: Tensor) -> Tensor:
-        phi = self.multiply * angle + self.add
+        phi = settled(self.multiply) * angle + settled(self.add)
         if self.past_pi == "fold":
             turns = (phi / math.pi).floor()
             return (1 - 2 * turns.remainder(2)) * phi.cos() - 2 * turns
@@ -127,14 +127,9 @@ class AngularMargin:
             return phi.clamp(max=math.pi).cos()
         if self.past_pi == "easy":
             return torch.where(angle < math.pi / 2, phi, angle).cos()
-        drop = _drop(self.past_pi, self.add)
+        add = settled(self.add)
+        drop = add * math.sin(add) if self.past_pi == "line" else 1 - math.cos(add)
         return torch.where(phi <= math.pi, phi.cos(), angle.cos() - drop)
-
-
-def _drop(past_pi: PastPi, add: Number) -> float:
-    """By how much the straight continuations lie below the plain cosine."""
-    assert isinstance(add, float | int), "schedules are resolved before a rule is called"
-    return add * math.sin(add) if past_pi == "line" else 1 - math.cos(add)
 
 
 @dataclass(frozen=True)
@@ -176,4 +171,5 @@ class Annealed:
         at_least_zero("annealing", self.weight)
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
-        return (self.weight * cosine + self.rule(cosine, sample)) / (self.weight + 1)
+        weight = settled(self.weight)
+        return (weight * cosine + self.rule(cosine, sample)) / (weight + 1)

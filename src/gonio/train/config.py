@@ -78,7 +78,7 @@ class OptimiseConfig:
     batch_size: int = 128
     lr: float = 0.1
     momentum: float = 0.9
-    weight_decay: float = 5e-4
+    weight_decay: float = 5e-3
     warmup: float = 0.1
     max_grad_norm: float = 5.0
 

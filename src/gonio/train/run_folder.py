@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from gonio.durable import write_json, write_text
 from gonio.errors import CheckpointError, ConfigError
 from gonio.train.config import TrainConfig
 from gonio.train.config_file import to_yaml
-from gonio.train.durable import write_json, write_text
 
 RUNS = Path("runs")
 """Where runs go that are not told where."""
