@@ -201,6 +201,8 @@ def test_bad_keywords_of_a_call_are_named():
         head(embeddings, labels, reduction="avg")
     with pytest.raises(ValueError, match=r"sample_weight: -1.0 at row 3"):
         head(embeddings, labels, sample_weight=torch.tensor([1.0, 1, 1, -1, 1, 1, 1]))
+    with pytest.raises(ValueError, match=r"sample_weight: inf at row 0"):
+        head(embeddings, labels, sample_weight=torch.full((7,), torch.inf))
     with pytest.raises(ValueError, match="sample_weight: float32"):
         head(embeddings, labels, sample_weight=torch.ones(3))
 
@@ -356,11 +358,89 @@ def test_a_larger_margin_never_costs_less(name, seed):
     assert costs == sorted(costs)
 
 
+def test_detached_gradient_is_that_of_the_plain_cosine():
+    """d loss / d cosine = -s (1 - p), with the margin in p alone."""
+    scale, margin = 8.0, 0.5
+    head = gonio.Head(
+        DIM, CLASSES, loss=losses.arcface(margin, scale, gradient="detached"), dtype=torch.float64
+    )
+    embeddings = torch.randn(1, DIM, dtype=torch.float64, requires_grad=True)
+    head(embeddings, torch.tensor([3])).backward()
+    x = embeddings.detach().clone().requires_grad_()
+    cosine = torch.nn.functional.normalize(x) @ torch.nn.functional.normalize(head.weight).T
+    moved = cosine.detach().clone()
+    moved[0, 3] = (moved[0, 3].acos() + margin).cos()
+    probability = (scale * moved).softmax(dim=1)
+    probability[0, 3] -= 1
+    (expected,) = torch.autograd.grad(cosine, x, scale * probability)
+    torch.testing.assert_close(embeddings.grad, expected)
+
+
+def test_a_second_derivative_is_refused_by_name():
+    head, embeddings, labels = made(loss="cosface", backend="chunked")
+    loss = head(embeddings.requires_grad_(), labels)
+    (gradient,) = torch.autograd.grad(loss, embeddings, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+def test_measure_counts_a_tie_as_wrong():
+    head, _, _ = made(loss="arcface")
+    with torch.no_grad():
+        head.weight[4] = head.weight[7]
+    right, _ = head.measure(head.weight[[4]].detach(), torch.tensor([4]))
+    assert not right.any()
+
+
+def test_logits_are_float32_under_autocast():
+    head, embeddings, _ = made(loss="arcface")
+    expected = head.logits(embeddings)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(head.logits(embeddings), expected)
+    half = embeddings.bfloat16()
+    assert torch.equal(head.logits(half), head.logits(half.float()))
+
+
+def test_another_device_is_named():
+    head, embeddings, labels = made()
+    with pytest.raises(ValueError, match="embeddings: they are on meta, the head on cpu"):
+        head(embeddings.to("meta"), labels)
+    with pytest.raises(ValueError, match="labels: they are on meta, the head on cpu"):
+        head(embeddings, labels.to("meta"))
+
+
+def test_a_frozen_weight_is_left_alone_and_not_warned_about():
+    head, embeddings, labels = made(loss="arcface")
+    head.weight.requires_grad_(False)
+    optimizer = torch.optim.SGD([embeddings.requires_grad_()], lr=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(6):
+            head(embeddings, labels).backward()
+            optimizer.step()
+    assert head.weight.grad is None
+
+
+@pytest.mark.parametrize("backend", ["reference", "chunked"])
+def test_gradients_accumulate_over_batches(backend):
+    head, embeddings, labels = made(loss="arcface", backend=backend)
+    head(embeddings, labels, reduction="sum").backward()
+    whole = gradients(head)["weight"]
+    for part in (slice(0, 3), slice(3, 7)):
+        head(embeddings[part], labels[part], reduction="sum").backward()
+    torch.testing.assert_close(gradients(head)["weight"], whole)
+
+
+def test_the_weight_begins_with_rows_of_norm_about_one():
+    norms = gonio.Head(64, 500).weight.norm(dim=1)
+    assert norms.mean().item() == pytest.approx(1, abs=0.05)
+
+
 MEMORY = """
 import resource, torch, gonio
 torch.set_num_threads(1)
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-head = gonio.Head(16, 200_000, loss="arcface", backend="chunked")
+head = gonio.Head(16, 200_000, loss="arcface")
 x, y = torch.randn(1024, 16, requires_grad=True), torch.randint(0, 200_000, (1024,))
 head(x[:2], y[:2]).backward(); head.zero_grad()
 before = peak()
@@ -374,3 +454,22 @@ def test_chunked_never_stores_batch_times_classes():
     whole_matrix = 1024 * 200_000 * 4 / 2**20
     # the weight's gradient is 12 MiB, a tile 4 MiB several times over; the matrix would be 781 MiB
     assert float(run.stdout) < whole_matrix / 8
+
+
+WEIGHT = """
+import resource, torch, gonio
+torch.set_num_threads(1)
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+head = gonio.Head(128, 500_000, loss="arcface", backend="chunked")
+x, y = torch.randn(4, 128, requires_grad=True), torch.randint(0, 500_000, (4,))
+before = peak()
+head(x, y).backward()
+print(peak() - before)
+"""
+
+
+def test_backward_fills_one_buffer_of_the_weights_size():
+    run = subprocess.run([sys.executable, "-c", WEIGHT], capture_output=True, text=True, check=True)
+    buffer = 500_000 * 128 * 4 / 2**20
+    # the gradient itself, and tiles; indexing the own rows apart would fill a second one
+    assert float(run.stdout) < 1.7 * buffer

@@ -15,12 +15,13 @@ from gonio.equation import Classes, Loss, Sample
 from gonio.negatives import tile
 
 TILE_ELEMENTS = 2**20
-"""Elements of one (batch, tile) matrix when no tile is given: 4 MiB in float32."""
+"""Elements of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 4 MiB in
+float32."""
 
 
 @dataclass(frozen=True)
 class Chunked:
-    """The backend; `tile` is the number of classes seen at once, None chooses by the batch.
+    """The backend; `tile` is the number of classes seen at once, None chooses by the sizes.
 
     Raises:
         ValueError: a tile below 1.
@@ -36,7 +37,7 @@ class Chunked:
         self, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
     ) -> Tensor:
         """See `gonio.equation.Negatives`."""
-        size = self.tile or max(64, TILE_ELEMENTS // max(len(x), 1))
+        size = self.tile or max(64, TILE_ELEMENTS // max(x.shape))
         pool: Tensor = _Streamed.apply(  # type: ignore[no-untyped-call]
             size, labels, loss, x, *classes, *sample
         )
