@@ -10,6 +10,7 @@ $(BIN)/installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(BIN)/installed
+	rm -rf runs/demo-softmax runs/demo-arcface
 	$(BIN)/gonio train --data glyphs --loss softmax --out runs/demo-softmax
 	$(BIN)/gonio train --data glyphs --loss arcface --out runs/demo-arcface
 	$(BIN)/gonio evaluate runs/demo-softmax runs/demo-arcface --untrained

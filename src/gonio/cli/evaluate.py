@@ -19,9 +19,9 @@ from gonio.train.config import TrainConfig
 from gonio.train.evaluation import evaluate_backbone, write_results
 from gonio.train.export import load_backbone, read_model
 from gonio.train.run_folder import RunFolder
-from gonio.train.session import choose_device
 from gonio.train.split import Fingerprint, open_images, open_split
 from gonio.train.state import initial_backbone
+from gonio.train.trainer import choose_device
 
 EXAMPLES = """\
   gonio evaluate runs/glyphs-arcface-1

@@ -7,7 +7,7 @@ from gonio.train.interrupt import Interrupted
 from gonio.train.loop import DivergedError
 from gonio.train.loss_config import LossConfig
 from gonio.train.run_folder import RunFolder
-from gonio.train.session import Run, train
+from gonio.train.trainer import Run, train
 
 __all__ = [
     "DataConfig",
