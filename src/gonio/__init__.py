@@ -4,15 +4,30 @@ Names are imported when they are first used, so that `gonio --help` need not wai
 """
 
 import importlib
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gonio import losses
+    from gonio import evaluate, figures, losses, negatives, rules
     from gonio.equation import Loss
     from gonio.head import Head
     from gonio.rules import Annealing, Auto, Learned, Ramp
 
-__all__ = ["Annealing", "Auto", "Head", "Learned", "Loss", "Ramp", "losses"]
+__version__: str
+
+__all__ = [
+    "Annealing",
+    "Auto",
+    "Head",
+    "Learned",
+    "Loss",
+    "Ramp",
+    "evaluate",
+    "figures",
+    "losses",
+    "negatives",
+    "rules",
+]
 
 _HOMES = {
     "Annealing": "gonio.rules",
@@ -25,11 +40,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "losses":
-        return importlib.import_module("gonio.losses")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gonio' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    if name == "__version__":
+        return version("gonio")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in __all__:
+        return importlib.import_module(f"gonio.{name}")
+    raise AttributeError(f"module 'gonio' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

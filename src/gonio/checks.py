@@ -1,5 +1,7 @@
 """Entry checks of a head: what is wrong, where, what is allowed, and the mend."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -53,14 +55,20 @@ def check_embeddings(embeddings: Tensor, weight: Tensor) -> None:
         )
 
 
-def check_values(embeddings: Tensor, labels: Tensor, num_classes: int) -> None:
-    """Labels in range and embeddings finite, in one look at the device.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def check_values(
+    embeddings: Tensor, labels: Tensor, num_classes: int, ignore_index: int | None
+) -> None:
+    """Labels in range and embeddings finite in every row that counts, in one look at the device.
 
     Raises:
         ValueError: names the first row that is wrong.
     """
-    wrong_label = (labels < 0) | (labels >= num_classes)
-    not_finite = ~embeddings.isfinite().all(dim=1)
+    counts = torch.ones_like(labels, dtype=torch.bool)
+    if ignore_index is not None:
+        counts = labels != ignore_index
+    wrong_label = ((labels < 0) | (labels >= num_classes)) & counts
+    not_finite = ~embeddings.isfinite().all(dim=1) & counts
     if not bool((wrong_label | not_finite).any()):
         return
     if bool(wrong_label.any()):
@@ -80,6 +88,7 @@ def check_values(embeddings: Tensor, labels: Tensor, num_classes: int) -> None:
     )
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def check_sample_weight(sample_weight: Tensor, labels: Tensor) -> None:
     """One finite weight >= 0 for each row.
 
@@ -98,21 +107,29 @@ def check_sample_weight(sample_weight: Tensor, labels: Tensor) -> None:
         )
 
 
-def check_loss(per_sample: Tensor, weight: Tensor) -> None:
-    """Finite losses; from finite embeddings, only a broken weight or an overflow gives others.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def check_loss(per_sample: Tensor, rows: Tensor, parameters: Mapping[str, Tensor]) -> None:
+    """Finite losses; from finite embeddings, only a broken parameter or an overflow gives others.
+
+    Args:
+        per_sample: losses of the rows that count.
+        rows: which rows of the batch those are.
+        parameters: of the head, by name; those of more than 0 dimensions have a row for each class.
 
     Raises:
-        ValueError: names the first row, and the first class whose weight is not finite.
+        ValueError: names the first row, and the parameter that is not finite.
     """
     wrong = ~per_sample.isfinite()
     if not bool(wrong.any()):
         return
-    row = int(wrong.nonzero()[0])
-    broken = (~weight.isfinite().all(dim=1)).nonzero()[:, 0]
-    cause = (
-        f"weight: class {int(broken[0])} is not finite ({len(broken)} such classes); go back to the "
-        "last checkpoint and lower the learning rate"
-        if len(broken)
-        else "the scores overflow; look at the norm of that embedding, or lower the scale"
-    )
-    raise ValueError(f"loss: {per_sample[row].item()} at row {row}; {cause}")
+    first = int(wrong.nonzero()[0])
+    cause = "the scores overflow; look at the norm of that embedding, or lower the scale"
+    for name, parameter in parameters.items():
+        broken = (~parameter.isfinite()).nonzero()
+        if len(broken):
+            where = f"{name}: class {int(broken[0, 0])}" if parameter.ndim else name
+            cause = (
+                f"{where} is not finite; go back to the last checkpoint and lower the learning rate"
+            )
+            break
+    raise ValueError(f"loss: {per_sample[first].item()} at row {int(rows[first])}; {cause}")

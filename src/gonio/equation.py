@@ -9,7 +9,7 @@ computed is a backend's business (`gonio.negatives`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -36,7 +36,7 @@ class Sample(NamedTuple):
     angle: Tensor
     """The angle to the own class, in radians, in [0, pi]."""
     target: Tensor
-    """t_i: `cosine` after the target rule."""
+    """t_i: the score of the own class after the target rule."""
 
     def column(self) -> "Sample":
         """The same facts as (batch, 1), to meet a tile of classes."""
@@ -63,6 +63,19 @@ class Loss:
     penalty: Penalty = Softplus()
     score: Score = COSINE
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            part = getattr(self, field.name)
+            if isinstance(part, type) or not is_dataclass(part):
+                raise TypeError(
+                    f"{field.name}: {part!r} is no frozen dataclass; see gonio.rules for the parts"
+                )
+        if getattr(self.target, "is_angular", False) and not self.score.unit_embedding:
+            raise ValueError(
+                f"target: {self.target} changes an angle, but the score is an inner product; take "
+                "the score PROJECTION with the scale FeatureNorm()"
+            )
+
     def at(self, step: int) -> "Loss":
         """The loss at a training step: every schedule in it replaced by its number."""
         return at_step(self, step)
@@ -73,7 +86,8 @@ class Loss:
 
     def bind(self, num_classes: int) -> "Loss":
         """The loss for a number of classes: an automatic scale replaced by its number."""
-        best = float(target_curve(self.settled(), torch.zeros(1, dtype=torch.float64)))
+        zero = torch.zeros(1, dtype=torch.float64, device="cpu")
+        best = float(target_curve(self.settled(), zero))
         return replace(self, scale=self.scale.bind(num_classes, best))
 
 
@@ -115,7 +129,8 @@ def margin_loss(
     Returns:
         (batch,) losses in nats, >= 0 for every penalty of gonio.
     """
-    own_weight, weight = _Peel.apply(classes.weight, labels)  # type: ignore[no-untyped-call]
+    is_ours = getattr(negatives, "hands_over_gradient", False)
+    own_weight, weight = _Peel.apply(classes.weight, labels, is_ours)  # type: ignore[no-untyped-call]
     own_weight = own_weight.to(embeddings.dtype)
     x, norm = unit(embeddings)
     w, w_norm = unit(own_weight)
@@ -125,13 +140,13 @@ def margin_loss(
         cosine = cosine + classes.bias[labels]
     scale = loss.scale(norm, raw_scale)
     sample = Sample(scale, norm, cosine, angle_between(x, w), cosine)
-    sample = sample._replace(target=loss.target(cosine, sample))
-    target = scale * sample.target
+    target = loss.target(cosine, sample)
     if score.unit_embedding and not score.unit_weight:
         target = target * w_norm
+    sample = sample._replace(target=target)
     x = x if score.unit_embedding else embeddings
     pool = negatives(x, Classes(weight, classes.bias), sample, labels, loss)
-    return loss.penalty(pool, target)
+    return loss.penalty(pool, scale * target)
 
 
 def target_curve(loss: Loss, angle: Tensor) -> Tensor:
@@ -144,15 +159,18 @@ class _Peel(torch.autograd.Function):
     """(classes, dim), (batch,) -> the rows of the own classes, and the weight itself.
 
     The weight goes on to the negatives through this node, so that backward receives their dense
-    gradient and adds the own classes' rows into it. Indexing alone would make autograd fill a second
+    gradient and adds the own classes' rows to it: into the same buffer, if the backend says by
+    `hands_over_gradient` that nobody else holds it. Indexing alone would make autograd fill a second
     (classes, dim) buffer.
     """
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, weight: Tensor, labels: Tensor, is_ours: bool) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(labels)
+        ctx.is_ours = is_ours
         return weight[labels], weight.view_as(weight)
 
     @staticmethod
-    def backward(ctx: Any, rows: Tensor, dense: Tensor) -> tuple[Tensor, None]:
-        return dense.index_add_(0, ctx.saved_tensors[0], rows), None
+    def backward(ctx: Any, rows: Tensor, dense: Tensor) -> tuple[Tensor, None, None]:
+        add = dense.index_add_ if ctx.is_ours and not torch.is_grad_enabled() else dense.index_add
+        return add(0, ctx.saved_tensors[0], rows), None, None

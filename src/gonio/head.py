@@ -43,9 +43,11 @@ class Head(nn.Module):
         weight: (classes, dim) parameter.
         bias: (classes,) parameter, or None where the loss has none.
         raw_scale: () parameter of a learned scale, or None.
-        step: () int64 buffer: training batches seen, which is what schedules run on.
+        step: () int64 buffer: training batches seen, which is what schedules run on. Each forward
+            pass with gradients counts, so keep a scheduled head out of activation checkpointing.
 
     Raises:
+        TypeError: a loss or backend that is none.
         ValueError: a size below 1, or an unknown name.
 
     Example:
@@ -75,7 +77,13 @@ class Head(nn.Module):
                 raise ValueError(f"{name}: {size} is below 1")
         negatives.choose(backend, 0, 0)
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
-        self.loss = (losses.get(loss).loss() if isinstance(loss, str) else loss).bind(num_classes)
+        if isinstance(loss, str):
+            loss = losses.get(loss).loss()
+        if not isinstance(loss, Loss):
+            raise TypeError(
+                f"loss: {loss!r} is neither a name nor a Loss; call a row, as in losses.arcface()"
+            )
+        self.loss = loss.bind(num_classes)
         self.backend, self.ignore_index = backend, ignore_index
         self._is_scheduled = is_scheduled(self.loss)
         self._watch = WeightWatch(f"Head(embedding_dim={embedding_dim}, num_classes={num_classes})")
@@ -88,7 +96,8 @@ class Head(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weight with rows of norm about 1, from torch's global generator."""
+        """Begin anew: step 0, and weight rows of norm about 1 from torch's global generator."""
+        self.step.zero_()
         nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
@@ -124,33 +133,31 @@ class Head(nn.Module):
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction: {reduction!r} is unknown; choose mean, sum or none")
         check_batch(embeddings, labels, self.weight)
-        batch_labels = labels.long()
-        kept: Tensor | slice = slice(None)
+        labels = labels.long()
+        check_values(embeddings, labels, self.num_classes, self.ignore_index)
+        if sample_weight is not None:
+            check_sample_weight(sample_weight, labels)
+        rows = torch.arange(len(labels), device=labels.device)
         if self.ignore_index is not None:
-            kept = (batch_labels != self.ignore_index).nonzero()[:, 0]
-        embeddings, labels = embeddings[kept], batch_labels[kept]
-        if not torch.compiler.is_compiling():
-            check_values(embeddings, labels, self.num_classes)
-        loss = self.current_loss
-        if self.training and torch.is_grad_enabled():
-            if not torch.compiler.is_compiling():
-                self._watch.look(self.weight, labels)
-            self.step += 1
+            rows = rows[labels != self.ignore_index]
+        is_training = self.training and torch.is_grad_enabled()
+        if is_training:
+            self._watch.look(self.weight, labels[rows])
         with torch.autocast(embeddings.device.type, enabled=False):
             per_sample = margin_loss(
-                self._computed(embeddings),
+                self._computed(embeddings[rows]),
                 Classes(self.weight, self.bias),
-                labels,
-                loss,
-                negatives.choose(self.backend, len(labels), self.num_classes),
+                labels[rows],
+                self.current_loss,
+                negatives.choose(self.backend, len(rows), self.num_classes),
                 self.raw_scale,
             )
-        if not torch.compiler.is_compiling():
-            check_loss(per_sample, self.weight)
+        check_loss(per_sample, rows, dict(self.named_parameters()))
+        if is_training:
+            self.step += 1
         if sample_weight is not None:
-            check_sample_weight(sample_weight, batch_labels)
-            sample_weight = sample_weight.to(per_sample)[kept]
-        return _reduce(per_sample, sample_weight, reduction, kept, len(batch_labels))
+            sample_weight = sample_weight.to(per_sample)[rows]
+        return _reduce(per_sample, sample_weight, reduction, rows, len(labels))
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """(batch, dim) -> (batch, classes): scale x cosine (or the loss's own score), never a margin.
@@ -174,14 +181,19 @@ class Head(nn.Module):
 
         Args:
             embeddings: (batch, dim), floating.
-            labels: (batch,), integers in [0, classes).
+            labels: (batch,), integers in [0, classes); rows with `ignore_index` are left out.
 
         Returns:
-            (batch,) bool, whether the own class has the largest cosine of all classes; and (batch,)
-            angles to the own class in radians.
+            (batch,) bool, whether the own class has a larger cosine than all others (a tie, to
+            rounding, is none); and (batch,) angles to the own class in radians. Both are shorter than
+            the batch by the rows that were left out.
         """
         check_batch(embeddings, labels, self.weight)
-        check_values(embeddings, labels, self.num_classes)
+        labels = labels.long()
+        check_values(embeddings, labels, self.num_classes, self.ignore_index)
+        if self.ignore_index is not None:
+            is_kept = labels != self.ignore_index
+            embeddings, labels = embeddings[is_kept], labels[is_kept]
         with torch.autocast(embeddings.device.type, enabled=False):
             x, norm = unit(self._computed(embeddings))
             w = unit(self.weight[labels].to(x.dtype))[0]
@@ -189,7 +201,7 @@ class Head(nn.Module):
             sample = Sample(torch.ones_like(norm), norm, cosine, angle, cosine)
             backend = negatives.choose(self.backend, len(labels), self.num_classes)
             nearest = backend(x, Classes(self.weight, None), sample, labels, NEAREST)
-        return cosine > nearest, angle
+        return cosine > nearest + 8 * torch.finfo(cosine.dtype).eps, angle
 
     @property
     def current_loss(self) -> Loss:
@@ -215,14 +227,13 @@ def _reduce(
     per_sample: Tensor,
     weight: Tensor | None,
     reduction: Reduction,
-    kept: Tensor | slice,
+    rows: Tensor,
     batch: int,
 ) -> Tensor:
     weighted = per_sample if weight is None else per_sample * weight
     if reduction == "none":
         whole = per_sample.new_zeros(batch)
-        whole[kept] = weighted
-        return whole
+        return whole.index_copy(0, rows, weighted)
     if reduction == "sum":
         return weighted.sum()
     total = per_sample.new_tensor(len(per_sample)) if weight is None else weight.sum()

@@ -35,10 +35,6 @@ def softplus_lse(x, w, b, y, *, margin=0.35, temperature=1.0, scale=30.0, score=
 
 
 def normface(x, w, b, y, *, scale="learned", minimum=None):
-    classes = len(w)
-    if scale in ("learned", "auto"):
-        lead = 1 + 1 / (classes - 1)
-        scale = math.log((classes - 1) * 0.9999 / 0.0001) / lead
     return am_softmax(x, w, b, y, margin=0.0, scale=scale)
 
 
@@ -72,6 +68,7 @@ def combined(x, w, b, y, *, m1=1.0, m2=0.3, m3=0.2, scale=64.0, past_pi="fold", 
             "shift": cosines[y] - (1 - math.cos(m2)),
             "clamp": -1.0,
         }[past_pi]
+    scale = _scale(scale, len(w), math.cos(m2) - m3)
     return _cross_entropy(scale * (target - m3), scale * np.delete(cosines, y))
 
 
@@ -95,7 +92,15 @@ def _cosines(x, w):
     return (w / np.linalg.norm(w, axis=1, keepdims=True)) @ (x / np.linalg.norm(x))
 
 
+def _scale(scale, classes, best):
+    """A number, or the CosFace bound at P = 0.9999, where a learned scale begins too."""
+    if scale not in ("learned", "auto"):
+        return scale
+    return math.log((classes - 1) * 0.9999 / 0.0001) / (best + 1 / (classes - 1))
+
+
 def _scores(x, w, y, scale, score, margin):
+    scale = _scale(scale, len(w), 1 - margin)
     raw = _cosines(x, w) if score == "cosine" else w @ x
     return scale * (raw[y] - margin), scale * np.delete(raw, y)
 

@@ -9,7 +9,7 @@ from PIL import Image
 from gonio.data import open_data
 from gonio.durable import sha256
 from gonio.errors import CheckpointError
-from gonio.train import session, train
+from gonio.train import train, trainer
 from train.runs import STEPS, change, folder_of, metrics_of, run_config
 
 
@@ -19,7 +19,7 @@ class PowerCut(BaseException):
 
 def train_until(step, config, monkeypatch):
     """Train, and stop dead after a step."""
-    real = session.training_steps
+    real = trainer.training_steps
 
     def cut(state, *arguments):
         for metrics in real(state, *arguments):
@@ -27,7 +27,7 @@ def train_until(step, config, monkeypatch):
             if state.step == step:
                 raise PowerCut
 
-    monkeypatch.setattr(session, "training_steps", cut)
+    monkeypatch.setattr(trainer, "training_steps", cut)
     with pytest.raises(PowerCut):
         train(config)
     monkeypatch.undo()

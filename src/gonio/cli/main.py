@@ -73,6 +73,8 @@ def _dispatch(arguments: list[str]) -> None:
         print(f"gonio {version('gonio')}")
     else:
         check_known(command, COMMANDS, "command")
+        # Threads of torch that wait by spinning are 20 times slower beside another busy process.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         importlib.import_module(f"gonio.cli.{command}").run(rest)
 
 

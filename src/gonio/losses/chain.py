@@ -1,6 +1,7 @@
 """The survey's chain: hinge -> max-hinge -> log-sum-exp hinge -> softplus of it = cross-entropy.
 
 One family: the pool has a temperature, the penalty has a temperature, and 0 is the hard end of each.
+Rows differ in their defaults alone where the formulas meet: "lse-hinge" is "max-hinge" at temperature 1.
 """
 
 from dataclasses import replace

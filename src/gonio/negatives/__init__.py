@@ -27,8 +27,13 @@ def choose(backend: str | Negatives, batch: int, num_classes: int) -> Negatives:
 
     Raises:
         ConfigError: an unknown name.
+        TypeError: what is neither a name nor a backend.
     """
     if not isinstance(backend, str):
+        if isinstance(backend, type) or not callable(backend):
+            raise TypeError(
+                f"backend: {backend!r} is no backend; pass a name, or Chunked(tile=512)"
+            )
         return backend
     if backend == "auto":
         return BACKENDS["reference" if batch * num_classes <= WHOLE_MATRIX_LIMIT else "chunked"]

@@ -4,7 +4,7 @@ Forward streams the tiles into the pool's state. Backward computes each tile aga
 differentiate that tile alone, and throws it away.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class Chunked:
     """
 
     tile: int | None = None
+    hands_over_gradient = True  # the weight's gradient is a buffer of our own making
 
     def __post_init__(self) -> None:
         if self.tile is not None and self.tile < 1:
@@ -44,12 +45,14 @@ class Chunked:
         return pool
 
 
-def _tiles(classes: Classes, size: int) -> Iterator[tuple[int, Classes]]:
-    """The index of each tile's first class, and the tile as views."""
-    weight, bias = classes
-    for first in range(0, len(weight), size):
-        part = slice(first, first + size)
-        yield first, Classes(weight[part], None if bias is None else bias[part])
+def _tiles(size: int, *wholes: Classes) -> Iterator[Any]:
+    """The index of each tile's first class, and that tile of every whole, as views."""
+    for first in range(0, len(wholes[0].weight), size):
+        yield first, *(Classes(*(_rows(fact, first, size) for fact in one)) for one in wholes)
+
+
+def _rows(fact: Tensor | None, first: int, size: int) -> Any:
+    return None if fact is None else fact[first : first + size]
 
 
 class _Streamed(torch.autograd.Function):
@@ -61,31 +64,41 @@ class _Streamed(torch.autograd.Function):
     ) -> Tensor:
         classes, sample = _split(facts)
         state = None
-        for first, part in _tiles(classes, size):
+        for first, part in _tiles(size, classes):
             seen = loss.pool.fold(tile.scores(x, part, sample, labels, loss, first))
             state = seen if state is None else loss.pool.merge(state, seen)
         assert state is not None, "there is at least one class"
         ctx.size, ctx.loss, ctx.facts = size, loss, len(facts)
+        ctx.needed = ctx.needs_input_grad[3:]
         ctx.save_for_backward(labels, x, *facts, *state)
         return loss.pool.value(state)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "backend: 'chunked' has no second derivative (create_graph=True); build the head "
+                "with backend='reference'"
+            )
         labels, x, *saved = ctx.saved_tensors
         facts, state, loss = saved[: ctx.facts], tuple(saved[ctx.facts :]), ctx.loss
         classes, sample = _split(facts)
-        d_x, *d_facts = _each(torch.zeros_like, x, *facts)
-        d_classes, d_sample = _split(d_facts)
-        for (first, part), (_, d_part) in zip(
-            _tiles(classes, ctx.size), _tiles(d_classes, ctx.size), strict=True
-        ):
-            leaves = _each(lambda fact: fact.detach().requires_grad_(), x, *part, *sample)
-            with torch.enable_grad():
-                scores = tile.scores(leaves[0], *_split(leaves[1:]), labels, loss, first)
-            push = grad[:, None] * loss.pool.slope(scores.detach(), state)
-            _pull(scores, push, leaves, [d_x, *d_part, *d_sample])
-        return None, None, None, d_x, *d_facts
+        totals = [
+            torch.zeros_like(fact) if is_needed else None
+            for fact, is_needed in zip((x, *facts), ctx.needed, strict=True)
+        ]
+        d_classes, d_sample = _split(totals[1:])
+        # the tiles must come out as they did in forward, whatever autocast says around backward
+        with torch.autocast(grad.device.type, enabled=False):
+            for first, part, d_part in _tiles(ctx.size, classes, d_classes):
+                leaves = [
+                    _leaf(*pair) for pair in zip((x, *part, *sample), ctx.needed, strict=True)
+                ]
+                with torch.enable_grad():
+                    scores = tile.scores(leaves[0], *_split(leaves[1:]), labels, loss, first)
+                push = grad[:, None] * loss.pool.slope(scores.detach(), state)
+                _pull(scores, push, leaves, [totals[0], *d_part, *d_sample])
+        return None, None, None, *totals
 
 
 def _split(facts: Sequence[Any]) -> tuple[Classes, Sample]:
@@ -93,15 +106,14 @@ def _split(facts: Sequence[Any]) -> tuple[Classes, Sample]:
     return Classes(*facts[:classes]), Sample(*facts[classes:])
 
 
-def _each(make: Callable[[Tensor], Tensor], *facts: Tensor | None) -> list[Any]:
-    """`make` of each fact; None, for a bias that is not there, stays None."""
-    return [None if fact is None else make(fact) for fact in facts]
+def _leaf(fact: Tensor | None, is_needed: bool) -> Any:
+    return None if fact is None else fact.detach().requires_grad_(is_needed)
 
 
 def _pull(scores: Tensor, push: Tensor, leaves: list[Any], totals: list[Any]) -> None:
-    """Pull `push` back from the scores to the leaves, and add it to their totals."""
-    pairs = [(leaf, total) for leaf, total in zip(leaves, totals, strict=True) if leaf is not None]
-    grads = torch.autograd.grad(scores, [leaf for leaf, _ in pairs], push, allow_unused=True)
-    for (_, total), part in zip(pairs, grads, strict=True):
+    """Pull `push` back from the scores to the leaves, and add it to the totals that are wanted."""
+    wanted = [pair for pair in zip(leaves, totals, strict=True) if pair[1] is not None]
+    grads = torch.autograd.grad(scores, [leaf for leaf, _ in wanted], push, allow_unused=True)
+    for (_, total), part in zip(wanted, grads, strict=True):
         if part is not None:
             total += part

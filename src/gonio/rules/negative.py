@@ -8,6 +8,7 @@ unchanged on the whole matrix and on any tile of it.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -40,5 +41,6 @@ class Excess:
         gap = cosine - sample.target
         if self.temperature == 0:
             return gap.relu()
-        sharpness = sample.scale / self.temperature
+        # a feature norm of 0 is a scale of 0
+        sharpness = (sample.scale / self.temperature).clamp(min=torch.finfo(gap.dtype).tiny)
         return -F.logsigmoid(-sharpness * gap) / sharpness

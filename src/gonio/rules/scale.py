@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gonio.rules.ranges import at_least_zero
-from gonio.rules.schedule import Number, Schedule, extremes, settled
+from gonio.rules.schedule import Number, Schedule, extremes, resolved
 
 
 class Scale(Protocol):
@@ -48,7 +48,7 @@ class Fixed:
         """Nothing is learned."""
 
     def __call__(self, norm: Tensor, raw: Tensor | None) -> Tensor:
-        return torch.full_like(norm, settled(self.value))
+        return torch.full_like(norm, resolved(self.value))
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Learned:
     """A learned scale that cannot fall below a minimum: s = minimum + softplus(raw).
 
     Unlike a clamp it has a gradient at every value. Samples that are already right push s upwards
-    without end, slowly: weight decay is not needed to hold it.
+    without end, if slowly.
 
     Args:
         minimum: >= 0; None takes `scale_bound` at P = 0.9.
@@ -143,8 +143,10 @@ class Learned:
     def __post_init__(self) -> None:
         if self.minimum is not None:
             at_least_zero("minimum", self.minimum)
-        if self.initial is not None and self.initial <= (self.minimum or 0):
-            raise ValueError(f"initial: {self.initial} must be above the minimum {self.minimum}")
+        if self.initial is not None and not (self.minimum or 0) < self.initial < math.inf:
+            raise ValueError(
+                f"initial: {self.initial} must be above the minimum {self.minimum}, and finite"
+            )
 
     def bind(self, num_classes: int, best_target: float) -> "Learned":
         """The same with both numbers filled in."""

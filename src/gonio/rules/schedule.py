@@ -43,11 +43,15 @@ class Ramp(Schedule):
     steps: int
 
     def __post_init__(self) -> None:
+        if not (math.isfinite(self.start) and math.isfinite(self.end)):
+            raise ValueError(f"{self}: start and end must be finite")
         if self.steps < 1:
             raise ValueError(f"steps: {self.steps} is below 1; a ramp needs at least one step")
 
     def __call__(self, step: int) -> float:
-        return self.start + (self.end - self.start) * min(step / self.steps, 1.0)
+        if step >= self.steps:
+            return self.end
+        return self.start + (self.end - self.start) * step / self.steps
 
     def extremes(self) -> tuple[float, float]:
         """The two ends, the smaller first."""
@@ -69,8 +73,7 @@ class Annealing(Schedule):
     Raises:
         ValueError: a number outside its range.
 
-    Source: Liu et al., "SphereFace", CVPR 2017; the defaults are those of the authors' followers
-    (base 1000, gamma 0.12, power 1, minimum 5), which leave 1/6 of the margin at the end.
+    Source: Liu et al., "SphereFace", CVPR 2017; the defaults are those of several public codes (base 1000, gamma 0.12, power 1, minimum 5), which leave 1/6 of the margin at the end.
     """
 
     base: float = 1000.0
@@ -101,7 +104,7 @@ def extremes(number: Number) -> tuple[float, float]:
     return number.extremes() if isinstance(number, Schedule) else (number, number)
 
 
-def settled(number: Number) -> float:
+def resolved(number: Number) -> float:
     """The number itself, where schedules must have been replaced by `at_step`.
 
     Raises:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gonio.rules.ranges import at_least_zero, one_of
-from gonio.rules.schedule import Number, extremes, settled
+from gonio.rules.schedule import Number, extremes, resolved
 
 if TYPE_CHECKING:
     from gonio.equation import Sample
@@ -23,7 +23,11 @@ PastPi = Literal["fold", "line", "shift", "raw", "easy", "clamp"]
 
 
 class Rule(Protocol):
-    """A frozen dataclass: elementwise, `(cosine, sample) -> cosine`."""
+    """A frozen dataclass: elementwise, `(cosine, sample) -> cosine`.
+
+    One that reads `sample.angle` says so by an attribute `is_angular`, so that it is never used on
+    inner products.
+    """
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor: ...
 
@@ -57,7 +61,7 @@ class Subtract:
         at_least_zero("margin", self.margin)
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
-        return cosine - settled(self.margin)
+        return cosine - resolved(self.margin)
 
 
 @dataclass(frozen=True)
@@ -65,17 +69,19 @@ class AngularMargin:
     """Change the angle to the own class before its cosine is taken.
 
         phi = multiply * angle + add
-        target = cos(phi) - subtract                            while phi <= pi
+        target = cos(phi) - subtract                       while 0 <= phi <= pi
 
     Past pi the cosine would rise again, and the sample would be pushed away from its class. `past_pi`
     names what is done instead:
 
         fold    (-1)^k cos(phi) - 2k with k = floor(phi / pi): continuous, smooth, always falling
-        line    cos(angle) - add sin(add): falls, but jumps down where phi passes pi
+        line    cos(angle) - add sin(add): falls up to add = pi / 2, jumps down where phi passes pi
         shift   cos(angle) - (1 - cos(add)): continuous, falls
         raw     cos(phi): rises past pi
         easy    cos(phi) where the angle is below pi / 2, else no margin: jumps up at pi / 2
         clamp   cos(min(phi, pi)): flat past pi, so the hardest samples do not learn
+
+    Below 0 (a negative `add`) the fold goes on in the same way; the others take the cosine.
 
     Slope d target / d angle = -multiply |sin(phi)| for `fold`, bounded by `multiply`.
 
@@ -98,6 +104,7 @@ class AngularMargin:
     add: Number = 0.0
     subtract: Number = 0.0
     past_pi: PastPi = "fold"
+    is_angular = True
 
     def __post_init__(self) -> None:
         one_of("past_pi", self.past_pi, get_args(PastPi))
@@ -105,6 +112,8 @@ class AngularMargin:
         if not -math.pi < low <= high < math.pi:
             hint = f"; if degrees were meant, write {math.radians(high):.4g}" if high > 3 else ""
             raise ValueError(f"margin: {self.add} is out of range (-pi, pi) radians{hint}")
+        if not all(map(math.isfinite, extremes(self.subtract))):
+            raise ValueError(f"margin: {self.subtract} is not a finite number")
         if not 0 < extremes(self.multiply)[0] <= extremes(self.multiply)[1] < math.inf:
             raise ValueError(f"margin: the factor {self.multiply} must be above 0; 1 is no margin")
         if self.past_pi in ("line", "shift", "easy") and extremes(self.multiply) != (1, 1):
@@ -114,10 +123,10 @@ class AngularMargin:
             )
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
-        return self._cosine(sample.angle) - settled(self.subtract)
+        return self._cosine(sample.angle) - resolved(self.subtract)
 
     def _cosine(self, angle: Tensor) -> Tensor:
-        phi = settled(self.multiply) * angle + settled(self.add)
+        phi = resolved(self.multiply) * angle + resolved(self.add)
         if self.past_pi == "fold":
             turns = (phi / math.pi).floor()
             return (1 - 2 * turns.remainder(2)) * phi.cos() - 2 * turns
@@ -127,7 +136,7 @@ class AngularMargin:
             return phi.clamp(max=math.pi).cos()
         if self.past_pi == "easy":
             return torch.where(angle < math.pi / 2, phi, angle).cos()
-        add = settled(self.add)
+        add = resolved(self.add)
         drop = add * math.sin(add) if self.past_pi == "line" else 1 - math.cos(add)
         return torch.where(phi <= math.pi, phi.cos(), angle.cos() - drop)
 
@@ -143,6 +152,11 @@ class Detached:
     """
 
     rule: Rule
+
+    @property
+    def is_angular(self) -> bool:
+        """Whether the rule inside is."""
+        return getattr(self.rule, "is_angular", False)
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
         return cosine + (self.rule(cosine, sample) - cosine).detach()
@@ -170,6 +184,11 @@ class Annealed:
     def __post_init__(self) -> None:
         at_least_zero("annealing", self.weight)
 
+    @property
+    def is_angular(self) -> bool:
+        """Whether the rule inside is."""
+        return getattr(self.rule, "is_angular", False)
+
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
-        weight = settled(self.weight)
+        weight = resolved(self.weight)
         return (weight * cosine + self.rule(cosine, sample)) / (weight + 1)

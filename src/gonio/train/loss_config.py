@@ -59,7 +59,7 @@ class LossConfig:
         """The settings as the loss's function takes them.
 
         Raises:
-            ValueError: a mapping that stands for nothing.
+            ValueError: a mapping that stands for nothing, or for something out of its range.
         """
         hints = get_type_hints(losses.get(self.name).loss)
         return {name: _made(name, value, hints[name]) for name, value in self.settings.items()}
@@ -104,7 +104,10 @@ def _made(name: str, value: Any, hint: Any) -> Any:
         known = {one.name for one in fields(kind)}
         needed = {one.name for one in fields(kind) if one.default is MISSING}
         if value and needed <= set(value) <= known:
-            return kind(**value)
+            try:
+                return kind(**value)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
     forms = " or ".join(f"{{{', '.join(one.name for one in fields(kind))}}}" for kind in kinds)
     raise ValueError(
         f"{name}: got {dict(value)}; "
