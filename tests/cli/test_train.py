@@ -204,3 +204,17 @@ def test_a_run_that_diverges_ends_with_code_1(gonio, tmp_path):
     result = gonio("train", *DIGITS, "--optimise.lr", "1e30", "--out", tmp_path / "run")
     assert result.code == 1
     assert result.err.splitlines()[-1].startswith("gonio: error: step ")
+
+
+def test_a_run_that_was_moved_goes_on_where_it_is_now(
+    gonio, trained, own_run, tmp_path, monkeypatch
+):
+    before = (trained[0] / "results.json").stat().st_mtime_ns
+    (own_run / "results.json").unlink()
+    monkeypatch.chdir(tmp_path)
+    result = gonio("train", "--config", own_run / "config.yaml", "--resume")
+    assert result.code == 0, result.err
+    assert f"run: {own_run}" in result.out
+    assert "going on after step 22 of 22" in result.err
+    assert (own_run / "results.json").exists()
+    assert (trained[0] / "results.json").stat().st_mtime_ns == before

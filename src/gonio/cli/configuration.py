@@ -5,6 +5,7 @@ A section given as one word is named by it: `--loss arcface` is `--loss.name arc
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple, get_args
@@ -15,6 +16,7 @@ from gonio.cli.train_parser import FLAGS, explained, shown_kind, train_parser
 from gonio.errors import ConfigError
 from gonio.train.config import TrainConfig
 from gonio.train.config_file import read_yaml
+from gonio.train.run_folder import RunFolder
 
 WORDS = {"data": "source", "model": "backbone", "loss": "name"}
 """Section -> the setting that a word stands for."""
@@ -60,7 +62,16 @@ def read_request(arguments: Sequence[str]) -> Request:
         if found[key] is None and NoneType not in get_args(kind):
             raise ConfigError(f"{key}: got null; it must be {shown_kind(kind)}")
     config = TrainConfig.from_dict({key: found[key] for key in TrainConfig().to_dict()})
+    if path is not None and found["resume"] and _last(arguments, "--out") is None:
+        config = _in_its_folder(config, Path(path))
     return Request(config, found["resume"], "--print_config" in arguments)
+
+
+def _in_its_folder(config: TrainConfig, path: Path) -> TrainConfig:
+    """A run that was moved, or is named from another folder, is where its configuration lies."""
+    folder = RunFolder(path.parent)
+    is_its_own = path.name == folder.config.name and folder.versions.exists()
+    return replace(config, out=str(folder.path)) if is_its_own else config
 
 
 def read_config(path: Path) -> TrainConfig:

@@ -20,13 +20,10 @@ MEMORY_BUDGET = 2 * 1024**3
 IGNORED = ("desktop.ini", "thumbs.db")
 """What file managers leave behind; hidden files are ignored too."""
 
-LAYOUT = """expected one sub-folder of images for each identity:
-  {root}/
-    alice/
-      1.jpg
-      2.jpg
-    bob/
-      1.jpg"""
+LAYOUT = (
+    "expected one sub-folder of images for each identity, such as "
+    "{root}/alice/1.jpg, {root}/alice/2.jpg, {root}/bob/1.jpg"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,14 +174,14 @@ def _report(root: Path, skipped: Sequence[tuple[Path, str]], total: int, allowed
     """Warn of skipped files, or refuse the folder where they are too many."""
     if not skipped:
         return
-    first = "".join(f"\n  {path.relative_to(root)}: {reason}" for path, reason in skipped[:5])
-    more = f"\n  and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-    message = f"{len(skipped)} of {total} files in {root} cannot be read:{first}{more}"
+    first = "; ".join(f"{path.relative_to(root)} ({reason})" for path, reason in skipped[:5])
+    more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+    message = f"{len(skipped)} of {total} files in {root} cannot be read: {first}{more}"
     if len(skipped) > allowed * total:
         raise DataError(
-            f"{message}\nremove or mend them, or allow more than {allowed:.2%} (max_bad_fraction)"
+            f"{message}; remove or mend them, or allow more than {allowed:.2%} (max_bad_fraction)"
         )
-    warnings.warn(f"{message}\nthey are skipped", stacklevel=3)
+    warnings.warn(f"{message}; they are skipped", stacklevel=3)
 
 
 def _misfit(root: Path, found: str) -> DataError:

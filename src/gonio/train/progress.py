@@ -31,7 +31,7 @@ class TrainingProgress:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task("", total=steps, completed=step, facts="")
-        self._steps = steps
+        self._start, self._steps = step, steps
         self._last_line = -SILENCE
 
     def show(self, metrics: Metrics, samples_per_second: float) -> None:
@@ -48,6 +48,9 @@ class TrainingProgress:
             self._console.print(line, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> "TrainingProgress":
+        if self._start:
+            line = f"going on after step {self._start} of {self._steps}"
+            self._console.print(line, highlight=False, soft_wrap=True)
         self._bar.start()
         return self
 
