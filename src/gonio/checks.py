@@ -1,6 +1,6 @@
 """Entry checks of a head: what is wrong, where, what is allowed, and the mend."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -108,12 +108,14 @@ def check_sample_weight(sample_weight: Tensor, labels: Tensor) -> None:
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def check_loss(per_sample: Tensor, rows: Tensor, parameters: Mapping[str, Tensor]) -> None:
+def check_loss(
+    per_sample: Tensor, rows: Tensor | None, parameters: Iterable[tuple[str, Tensor]]
+) -> None:
     """Finite losses; from finite embeddings, only a broken parameter or an overflow gives others.
 
     Args:
         per_sample: losses of the rows that count.
-        rows: which rows of the batch those are.
+        rows: which rows of the batch those are; None where all count.
         parameters: of the head, by name; those of more than 0 dimensions have a row for each class.
 
     Raises:
@@ -124,7 +126,7 @@ def check_loss(per_sample: Tensor, rows: Tensor, parameters: Mapping[str, Tensor
         return
     first = int(wrong.nonzero()[0])
     cause = "the scores overflow; look at the norm of that embedding, or lower the scale"
-    for name, parameter in parameters.items():
+    for name, parameter in parameters:
         broken = (~parameter.isfinite()).nonzero()
         if len(broken):
             where = f"{name}: class {int(broken[0, 0])}" if parameter.ndim else name
@@ -132,4 +134,5 @@ def check_loss(per_sample: Tensor, rows: Tensor, parameters: Mapping[str, Tensor
                 f"{where} is not finite; go back to the last checkpoint and lower the learning rate"
             )
             break
-    raise ValueError(f"loss: {per_sample[first].item()} at row {int(rows[first])}; {cause}")
+    row = first if rows is None else int(rows[first])
+    raise ValueError(f"loss: {per_sample[first].item()} at row {row}; {cause}")

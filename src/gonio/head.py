@@ -132,32 +132,29 @@ class Head(nn.Module):
         """
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction: {reduction!r} is unknown; choose mean, sum or none")
-        check_batch(embeddings, labels, self.weight)
-        labels = labels.long()
-        check_values(embeddings, labels, self.num_classes, self.ignore_index)
+        batch_labels = labels
+        embeddings, labels, rows = self._counted(embeddings, labels)
         if sample_weight is not None:
-            check_sample_weight(sample_weight, labels)
-        rows = torch.arange(len(labels), device=labels.device)
-        if self.ignore_index is not None:
-            rows = rows[labels != self.ignore_index]
+            check_sample_weight(sample_weight, batch_labels)
         is_training = self.training and torch.is_grad_enabled()
         if is_training:
-            self._watch.look(self.weight, labels[rows])
+            self._watch.look(self.weight, labels)
         with torch.autocast(embeddings.device.type, enabled=False):
             per_sample = margin_loss(
-                self._computed(embeddings[rows]),
+                self._computed(embeddings),
                 Classes(self.weight, self.bias),
-                labels[rows],
+                labels,
                 self.current_loss,
-                negatives.choose(self.backend, len(rows), self.num_classes),
+                negatives.choose(self.backend, len(labels), self.num_classes),
                 self.raw_scale,
             )
-        check_loss(per_sample, rows, dict(self.named_parameters()))
+        check_loss(per_sample, rows, self.named_parameters())
         if is_training:
             self.step += 1
         if sample_weight is not None:
-            sample_weight = sample_weight.to(per_sample)[rows]
-        return _reduce(per_sample, sample_weight, reduction, rows, len(labels))
+            sample_weight = sample_weight.to(per_sample)
+            sample_weight = sample_weight if rows is None else sample_weight[rows]
+        return _reduce(per_sample, sample_weight, reduction, rows, len(batch_labels))
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """(batch, dim) -> (batch, classes): scale x cosine (or the loss's own score), never a margin.
@@ -188,12 +185,7 @@ class Head(nn.Module):
             rounding, is none); and (batch,) angles to the own class in radians. Both are shorter than
             the batch by the rows that were left out.
         """
-        check_batch(embeddings, labels, self.weight)
-        labels = labels.long()
-        check_values(embeddings, labels, self.num_classes, self.ignore_index)
-        if self.ignore_index is not None:
-            is_kept = labels != self.ignore_index
-            embeddings, labels = embeddings[is_kept], labels[is_kept]
+        embeddings, labels, _ = self._counted(embeddings, labels)
         with torch.autocast(embeddings.device.type, enabled=False):
             x, norm = unit(self._computed(embeddings))
             w = unit(self.weight[labels].to(x.dtype))[0]
@@ -207,6 +199,16 @@ class Head(nn.Module):
     def current_loss(self) -> Loss:
         """The loss at the present step: its schedules replaced by their numbers."""
         return self.loss.at(int(self.step)) if self._is_scheduled else self.loss
+
+    def _counted(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Check a batch; its rows that are not ignored, and which those are (None: all)."""
+        check_batch(embeddings, labels, self.weight)
+        labels = labels.long()
+        check_values(embeddings, labels, self.num_classes, self.ignore_index)
+        if self.ignore_index is None:
+            return embeddings, labels, None
+        rows = (labels != self.ignore_index).nonzero()[:, 0]
+        return embeddings[rows], labels[rows], rows
 
     def _computed(self, embeddings: Tensor) -> Tensor:
         """The embeddings in the dtype to compute in."""
@@ -227,13 +229,14 @@ def _reduce(
     per_sample: Tensor,
     weight: Tensor | None,
     reduction: Reduction,
-    rows: Tensor,
+    rows: Tensor | None,
     batch: int,
 ) -> Tensor:
     weighted = per_sample if weight is None else per_sample * weight
     if reduction == "none":
-        whole = per_sample.new_zeros(batch)
-        return whole.index_copy(0, rows, weighted)
+        if rows is None:
+            return weighted
+        return per_sample.new_zeros(batch).index_copy(0, rows, weighted)
     if reduction == "sum":
         return weighted.sum()
     total = per_sample.new_tensor(len(per_sample)) if weight is None else weight.sum()
