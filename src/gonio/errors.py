@@ -3,6 +3,9 @@
 Bad arguments of library functions are plain `ValueError` and `TypeError`.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class GonioError(Exception):
     """A failure with a message for a person; the command line prints it in one line."""
@@ -26,3 +29,11 @@ class CheckpointError(GonioError):
     """A run or checkpoint that is missing, damaged, or belongs to other settings."""
 
     exit_code = 4
+
+
+def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ConfigError:
+    """The error for a name that is in no table; it says which one may have been meant."""
+    known = list(choices)
+    close = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return ConfigError(f"{kind}: {name!r} is unknown; {hint}choose one of {', '.join(known)}")

@@ -14,7 +14,7 @@ from gonio.cli.parser import check_known
 from gonio.cli.settings import settings_of
 from gonio.cli.train_parser import FLAGS, explained, shown_kind, train_parser
 from gonio.errors import ConfigError
-from gonio.train.config import TrainConfig
+from gonio.train.config import TrainConfig, dotted
 from gonio.train.config_file import read_yaml
 from gonio.train.run_folder import RunFolder
 
@@ -39,7 +39,7 @@ def read_request(arguments: Sequence[str]) -> Request:
     """
     arguments = [_spelled(argument) for argument in arguments]
     path, loss = _last(arguments, "--config"), _last(arguments, "--loss.name")
-    values = {} if path is None else _flat(read_yaml(Path(path)))
+    values = {} if path is None else dotted(_named(read_yaml(Path(path))))
     name = values.setdefault("loss.name", TrainConfig().loss.name)
     if loss is not None and loss != name:
         values = {key: value for key, value in values.items() if not key.startswith("loss.")}
@@ -100,12 +100,9 @@ def _last(arguments: Sequence[str], option: str) -> str | None:
     return found
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections -> dotted names."""
-    flat: dict[str, Any] = {}
-    for section, value in values.items():
-        if isinstance(value, dict):
-            flat |= {f"{section}.{name}": one for name, one in value.items()}
-        else:
-            flat[f"{section}.{WORDS[section]}" if section in WORDS else str(section)] = value
-    return flat
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`data: digits` -> `data.source: digits`, so that every section is spelled out."""
+    return {
+        f"{key}.{WORDS[key]}" if key in WORDS and not isinstance(value, dict) else key: value
+        for key, value in values.items()
+    }

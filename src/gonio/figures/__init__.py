@@ -8,13 +8,12 @@ As in scikit-learn, a display holds what it shows, and `plot` draws it. The numb
 that train, never from a second copy of a formula.
 """
 
-import difflib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, Self
 
 from gonio.equation import Loss
-from gonio.errors import ConfigError
+from gonio.errors import unknown_name
 from gonio.figures import style
 from gonio.figures.angle_plane import AnglePlane
 from gonio.figures.intra_inter import IntraInter
@@ -70,9 +69,7 @@ def get(name: str) -> type[Display]:
     """
     if name in PICTURES:
         return PICTURES[name]
-    close = difflib.get_close_matches(name.lower().replace("_", "-"), PICTURES, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise ConfigError(f"figure: {name!r} is unknown; {hint}choose one of {', '.join(PICTURES)}")
+    raise unknown_name("figure", name, PICTURES)
 
 
 def describe(name: str) -> str:

@@ -4,14 +4,13 @@
 so that the command line, the docs, the pictures and the tests all follow from that one place.
 """
 
-import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec
 
 from gonio.equation import Loss
-from gonio.errors import ConfigError
+from gonio.errors import unknown_name
 
 P = ParamSpec("P")
 
@@ -64,9 +63,7 @@ def get(name: str) -> Row:
     """
     if name in _ROWS:
         return _ROWS[name]
-    close = difflib.get_close_matches(name.lower().replace("_", "-"), _ROWS, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise ConfigError(f"loss: {name!r} is unknown; {hint}choose one of {', '.join(_ROWS)}")
+    raise unknown_name("loss", name, _ROWS)
 
 
 def _parse(name: str, function: Callable[..., Loss]) -> Row:

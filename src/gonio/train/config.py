@@ -145,6 +145,17 @@ class TrainConfig:
         return cls(**(dict(values) | sections))
 
 
+def dotted(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections of settings -> each setting by a name such as `optimise.lr`."""
+    flat: dict[str, Any] = {}
+    for section, value in sections.items():
+        if isinstance(value, dict):
+            flat |= {f"{section}.{name}": one for name, one in value.items()}
+        else:
+            flat[str(section)] = value
+    return flat
+
+
 def _require(is_so: bool, name: str, got: object, allowed: str) -> None:
     if not is_so:
         raise ConfigError(f"{name}: got {got!r}; it must be {allowed}")

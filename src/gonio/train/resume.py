@@ -1,10 +1,8 @@
 """Whether a checkpoint belongs to the run that is to go on."""
 
-from typing import Any
-
 from gonio.errors import CheckpointError
 from gonio.train.checkpoint import Checkpoint
-from gonio.train.config import TrainConfig
+from gonio.train.config import TrainConfig, dotted
 from gonio.train.split import Fingerprint
 
 FREE = ("out", "device", "checkpoint_every", "log_every")
@@ -17,7 +15,7 @@ def check_same_run(config: TrainConfig, data: Fingerprint, checkpoint: Checkpoin
     Raises:
         CheckpointError: names what differs.
     """
-    old, new = _flat(checkpoint.facts["settings"]), _flat(config.to_dict())
+    old, new = dotted(checkpoint.facts["settings"]), dotted(config.to_dict())
     new["optimise.epochs"] = min(new["optimise.epochs"], old["optimise.epochs"])
     for name in dict.fromkeys((*new, *old)):
         before, now = old.get(name), new.get(name)
@@ -32,17 +30,6 @@ def check_same_run(config: TrainConfig, data: Fingerprint, checkpoint: Checkpoin
             f"data.source: {config.data.source!r} has changed: {_amount(data)} now, "
             f"{_amount(before)} when the run began; put the old data back, or begin another run"
         )
-
-
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Sections of settings -> `section.name`."""
-    flat: dict[str, Any] = {}
-    for section, value in settings.items():
-        if isinstance(value, dict):
-            flat |= {f"{section}.{name}": one for name, one in value.items()}
-        else:
-            flat[section] = value
-    return flat
 
 
 def _amount(data: Fingerprint) -> str:
