@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gonio import evaluate, figures, losses, negatives, rules
     from gonio.equation import Loss
     from gonio.head import Head
-    from gonio.rules import Annealing, Auto, Learned, Ramp
+    from gonio.rules import Annealing, Auto, Learned, PerClass, Ramp
 
 __version__: str
 
@@ -21,6 +21,7 @@ __all__ = [
     "Head",
     "Learned",
     "Loss",
+    "PerClass",
     "Ramp",
     "evaluate",
     "figures",
@@ -35,6 +36,7 @@ _HOMES = {
     "Head": "gonio.head",
     "Learned": "gonio.rules",
     "Loss": "gonio.equation",
+    "PerClass": "gonio.rules",
     "Ramp": "gonio.rules",
 }
 

@@ -11,14 +11,33 @@ def describe(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
 
 
-def check_batch(embeddings: Tensor, labels: Tensor, weight: Tensor) -> None:
-    """Shapes, dtypes and devices of a batch, without looking at any value.
+def check_embeddings(embeddings: Tensor, embedding_dim: int, device: torch.device) -> None:
+    """Shape, dtype and device of embeddings, without looking at any value.
 
     Raises:
-        TypeError: embeddings that are not floating, labels that are not integers.
-        ValueError: shapes or devices that do not go together.
+        TypeError: embeddings that are not floating.
+        ValueError: a shape or device that does not go with the head's.
     """
-    check_embeddings(embeddings, weight)
+    if not embeddings.is_floating_point():
+        raise TypeError(f"embeddings: {describe(embeddings)} are not floating point numbers")
+    if embeddings.ndim != 2 or embeddings.shape[1] != embedding_dim:
+        raise ValueError(
+            f"embeddings: {describe(embeddings)} does not match embedding_dim {embedding_dim}; "
+            f"the shape must be [batch, {embedding_dim}]"
+        )
+    if embeddings.device != device:
+        raise ValueError(
+            f"embeddings: they are on {embeddings.device}, the head on {device}; move one of them"
+        )
+
+
+def check_labels(labels: Tensor, embeddings: Tensor) -> None:
+    """Shape, dtype and device of labels, one for each row, without looking at any value.
+
+    Raises:
+        TypeError: labels that are not integers.
+        ValueError: a shape or device that does not go with the embeddings'.
+    """
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise TypeError(
             f"labels: {describe(labels)} are not class indices; pass integers, such as labels.long()"
@@ -28,29 +47,9 @@ def check_batch(embeddings: Tensor, labels: Tensor, weight: Tensor) -> None:
             f"labels: {describe(labels)} does not match embeddings {describe(embeddings)}; "
             f"one label for each row is needed, shape [{len(embeddings)}]"
         )
-    if labels.device != weight.device:
+    if labels.device != embeddings.device:
         raise ValueError(
-            f"labels: they are on {labels.device}, the head on {weight.device}; move one of them"
-        )
-
-
-def check_embeddings(embeddings: Tensor, weight: Tensor) -> None:
-    """Shape, dtype and device of embeddings, without looking at any value.
-
-    Raises:
-        TypeError: embeddings that are not floating.
-        ValueError: a shape or device that does not go with the weight's.
-    """
-    if not embeddings.is_floating_point():
-        raise TypeError(f"embeddings: {describe(embeddings)} are not floating point numbers")
-    if embeddings.ndim != 2 or embeddings.shape[1] != weight.shape[1]:
-        raise ValueError(
-            f"embeddings: {describe(embeddings)} does not match embedding_dim {weight.shape[1]}; "
-            f"the shape must be [batch, {weight.shape[1]}]"
-        )
-    if embeddings.device != weight.device:
-        raise ValueError(
-            f"embeddings: they are on {embeddings.device}, the head on {weight.device}; "
+            f"labels: they are on {labels.device}, the head on {embeddings.device}; "
             "move one of them"
         )
 
@@ -59,7 +58,9 @@ def check_embeddings(embeddings: Tensor, weight: Tensor) -> None:
 def check_values(
     embeddings: Tensor, labels: Tensor, num_classes: int, ignore_index: int | None
 ) -> None:
-    """Labels in range and embeddings finite in every row that counts, in one look at the device.
+    """Labels, (batch,) or (batch, k), in range and embeddings finite in every row that counts.
+
+    In one look at the device.
 
     Raises:
         ValueError: names the first row that is wrong.
@@ -68,12 +69,13 @@ def check_values(
     if ignore_index is not None:
         counts = labels != ignore_index
     wrong_label = ((labels < 0) | (labels >= num_classes)) & counts
-    not_finite = ~embeddings.isfinite().all(dim=1) & counts
-    if not bool((wrong_label | not_finite).any()):
+    row_counts = counts if counts.ndim == 1 else counts.all(dim=1)
+    not_finite = ~embeddings.isfinite().all(dim=1) & row_counts
+    if not bool(wrong_label.any() | not_finite.any()):
         return
     if bool(wrong_label.any()):
-        row = int(wrong_label.nonzero()[0])
-        label = int(labels[row])
+        row = int(wrong_label.nonzero()[0, 0])
+        label = int(labels[wrong_label][0])
         mend = (
             f"to leave such rows out, build the head with ignore_index={label}"
             if label < 0
@@ -89,21 +91,19 @@ def check_values(
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def check_sample_weight(sample_weight: Tensor, labels: Tensor) -> None:
-    """One finite weight >= 0 for each row.
+def check_weights(name: str, weights: Tensor, shape: torch.Size, of: str) -> None:
+    """Finite numbers >= 0 of a shape, one for each row of what they weigh.
 
     Raises:
-        ValueError: another shape, or the first weight that is wrong.
+        ValueError: another shape, or the first number that is wrong.
     """
-    if sample_weight.shape != labels.shape:
-        raise ValueError(
-            f"sample_weight: {describe(sample_weight)} does not match labels {describe(labels)}"
-        )
-    wrong = ~(sample_weight.isfinite() & (sample_weight >= 0))
+    if weights.shape != shape:
+        raise ValueError(f"{name}: {describe(weights)} does not match {of} {list(shape)}")
+    wrong = ~(weights.isfinite() & (weights >= 0))
     if bool(wrong.any()):
-        row = int(wrong.nonzero()[0])
+        row = int(wrong.nonzero()[0, 0])
         raise ValueError(
-            f"sample_weight: {sample_weight[row].item()} at row {row}; weights are finite and >= 0"
+            f"{name}: {weights[wrong][0].item()} at row {row}; weights are finite and >= 0"
         )
 
 

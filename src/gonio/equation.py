@@ -1,27 +1,42 @@
 """The one equation, of which every loss is a choice of parts.
 
-    loss_i = penalty( pool over j != y of  s_i negative(c_ij),   s_i target(c_iy) )
+    loss_i = penalty( pool over j != y of  z_ij,   z_iy ),      z_ij = s_i negative(c_ij) + offset_j
+                                                                z_iy = s_i target(c_iy) + offset_y
 
 c_ij is the score of class j before any rule (a cosine, or an inner product), s_i the scale. The own
 class y is peeled off the matrix product: the target rule, the scale and the penalty see (batch,)
-vectors and are ordinary torch. Only the pool over the negatives touches all classes; how that is
-computed is a backend's business (`gonio.negatives`).
+vectors and are ordinary torch (`gonio.own`). Only the pool over the negatives touches all classes;
+how that is computed is a backend's business (`gonio.negatives`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from gonio.geometry import angle_between, unit
-from gonio.rules import COSINE, AsIs, LogSumExp, Score, Softplus
+from gonio.rules import (
+    CLASSES,
+    COSINE,
+    AsIs,
+    Everything,
+    LogSumExp,
+    NoOffset,
+    Quantity,
+    Score,
+    Softplus,
+)
+from gonio.rules.curve import Rule
+from gonio.rules.mining import Mining
+from gonio.rules.number import at_step, replaced
+from gonio.rules.offset import Offset
+from gonio.rules.pairing import Pairing
 from gonio.rules.penalty import Penalty
 from gonio.rules.pool import Pool
 from gonio.rules.scale import Scale
-from gonio.rules.schedule import at_step
-from gonio.rules.target import Rule
+from gonio.rules.state import parts
+from gonio.rules.terms import Term
 
 
 class Sample(NamedTuple):
@@ -43,6 +58,44 @@ class Sample(NamedTuple):
         return Sample(*(fact[:, None] for fact in self))
 
 
+class Sweep(Protocol):
+    """`(rule, pool) -> (rows,)`: a pool over all negatives of each row, beside the loss's own.
+
+    x, if given, are (rows, dim) directions to stand in the place of the embeddings.
+    """
+
+    def __call__(
+        self, rule: Rule, pool: Pool, *, scale: float = 1.0, x: Tensor | None = None
+    ) -> Tensor: ...
+
+
+class Batch(NamedTuple):
+    """What a quantity, a statistic or a term may know. A row is a sample with one of its labels."""
+
+    labels: Tensor
+    """(rows,) int64."""
+    embeddings: Tensor
+    """(rows, dim), not normalised."""
+    x: Tensor
+    """(rows, dim): their directions."""
+    own: Tensor
+    """(rows, dim): direction of the own class's weight, of its nearest centre if it has several."""
+    centers: Tensor
+    """(rows, centers, dim): directions of all of its centres."""
+    norm: Tensor
+    """(rows,): |x|."""
+    cosine: Tensor
+    """(rows,): the own score before any rule."""
+    angle: Tensor
+    """(rows,): the own angle in radians."""
+    state: Mapping[str, Tensor]
+    """What the head keeps, by name."""
+    step: int
+    """Training batches seen before this one."""
+    is_training: bool
+    sweep: Sweep
+
+
 @dataclass(frozen=True)
 class Loss:
     """A choice of the equation's parts. It prints, compares, hashes and pickles.
@@ -53,7 +106,11 @@ class Loss:
         negative: the modulation; changes the score of every other class.
         pool: negatives -> one number.
         penalty: pool and target -> loss.
-        score: what is normalised before the product.
+        score: what is normalised before the product, and how many centres a class has.
+        offset: what is added to each class after the scale.
+        pairing: what an embedding is compared with.
+        mining: which samples of a batch count.
+        terms: what is added beside the equation; `loss + term` appends one.
     """
 
     scale: Scale
@@ -62,19 +119,46 @@ class Loss:
     pool: Pool = LogSumExp()
     penalty: Penalty = Softplus()
     score: Score = COSINE
+    offset: Offset = NoOffset()
+    pairing: Pairing = CLASSES
+    mining: Mining = Everything()
+    terms: tuple[Term, ...] = ()
 
     def __post_init__(self) -> None:
         for field in fields(self):
             part = getattr(self, field.name)
-            if isinstance(part, type) or not is_dataclass(part):
-                raise TypeError(
-                    f"{field.name}: {part!r} is no frozen dataclass; see gonio.rules for the parts"
-                )
+            for one in part if isinstance(part, tuple) else (part,):
+                if isinstance(one, type) or not is_dataclass(one):
+                    raise TypeError(
+                        f"{field.name}: {one!r} is no frozen dataclass; see gonio.rules for the parts"
+                    )
         if getattr(self.target, "is_angular", False) and not self.score.unit_embedding:
             raise ValueError(
                 f"target: {self.target} changes an angle, but the score is an inner product; take "
                 "the score PROJECTION with the scale FeatureNorm()"
             )
+
+        if self.pairing.against != "classes":
+            self._check_without_classes()
+
+    def _check_without_classes(self) -> None:
+        """Refuse what asks for one own class of each sample."""
+        for part in parts(self):
+            if isinstance(part, Quantity) or hasattr(part, "update"):
+                raise ValueError(
+                    f"{part}: it belongs to losses over class weights, and this one compares "
+                    f"{self.pairing}; give a number"
+                )
+        if self.terms:
+            raise ValueError(
+                f"terms: {self.terms[0]} belongs to losses over class weights, and this one compares "
+                f"{self.pairing}; add its own loss beside this one"
+            )
+        if self.mining != Everything():
+            raise ValueError(f"mining: {self.mining} is defined for losses over class weights")
+
+    def __add__(self, term: Term) -> "Loss":
+        return replace(self, terms=(*self.terms, term))
 
     def at(self, step: int) -> "Loss":
         """The loss at a training step: every schedule in it replaced by its number."""
@@ -84,10 +168,14 @@ class Loss:
         """The loss once all its schedules have run."""
         return self.at(10**9)
 
+    def typical(self) -> "Loss":
+        """The settled loss of a typical sample: every quantity replaced by one number."""
+        return replaced(self.settled(), Quantity, lambda quantity: quantity.typical())
+
     def bind(self, num_classes: int) -> "Loss":
         """The loss for a number of classes: an automatic scale replaced by its number."""
         zero = torch.zeros(1, dtype=torch.float64, device="cpu")
-        best = float(target_curve(self.settled(), zero))
+        best = float(target_curve(self, zero))
         return replace(self, scale=self.scale.bind(num_classes, best))
 
 
@@ -95,82 +183,23 @@ class Classes(NamedTuple):
     """What a backend is given of the classes."""
 
     weight: Tensor
-    """(classes, dim), not normalised."""
-    bias: Tensor | None
-    """(classes,), added to the inner products."""
+    """(classes, dim) or (classes, centers, dim), not normalised."""
+    offset: Tensor | None = None
+    """(classes,), added to the scores."""
+    labels: Tensor | None = None
+    """(classes,) int64: whose each column is; None where class j is column j."""
 
 
 Negatives = Callable[[Tensor, Classes, Sample, Tensor, Loss], Tensor]
 """`(x, classes, sample, labels, loss) -> (batch,)`: the pool of every sample's negatives.
 
-What a backend is: differentiable in x (batch, dim), in both fields of `classes` and in every field of
-`sample`. x is already normalised where the loss says so.
+What a backend is: differentiable in x (batch, dim), in the weight and the offset of `classes`, and in
+every field of `sample`. x is already normalised where the loss says so. `labels` is (batch,) or
+(batch, k); columns with any of these labels are no negatives of the sample.
 """
-
-
-def margin_loss(
-    embeddings: Tensor,
-    classes: Classes,
-    labels: Tensor,
-    loss: Loss,
-    negatives: Negatives,
-    raw_scale: Tensor | None = None,
-) -> Tensor:
-    """The equation, sample by sample.
-
-    Args:
-        embeddings: (batch, dim), in the dtype to compute in, float32 or float64.
-        classes: weight (classes, dim) and bias.
-        labels: (batch,), int64 in [0, classes).
-        loss: without schedules (`Loss.at`) and bound to the number of classes (`Loss.bind`).
-        negatives: the backend.
-        raw_scale: the parameter () of a learned scale.
-
-    Returns:
-        (batch,) losses in nats, >= 0 for every penalty of gonio.
-    """
-    is_ours = getattr(negatives, "hands_over_gradient", False)
-    own_weight, weight = _Peel.apply(classes.weight, labels, is_ours)  # type: ignore[no-untyped-call]
-    own_weight = own_weight.to(embeddings.dtype)
-    x, norm = unit(embeddings)
-    w, w_norm = unit(own_weight)
-    score = loss.score
-    cosine = (x * w if score.unit_embedding else embeddings * own_weight).sum(dim=1)
-    if classes.bias is not None:
-        cosine = cosine + classes.bias[labels]
-    scale = loss.scale(norm, raw_scale)
-    sample = Sample(scale, norm, cosine, angle_between(x, w), cosine)
-    target = loss.target(cosine, sample)
-    if score.unit_embedding and not score.unit_weight:
-        target = target * w_norm
-    sample = sample._replace(target=target)
-    x = x if score.unit_embedding else embeddings
-    pool = negatives(x, Classes(weight, classes.bias), sample, labels, loss)
-    return loss.penalty(pool, scale * target)
 
 
 def target_curve(loss: Loss, angle: Tensor) -> Tensor:
     """(n,) angles in radians -> (n,) targets: the curve that the margin makes of the cosine."""
     cosine, one = angle.cos(), torch.ones_like(angle)
-    return loss.target(cosine, Sample(one, one, cosine, angle, cosine))
-
-
-class _Peel(torch.autograd.Function):
-    """(classes, dim), (batch,) -> the rows of the own classes, and the weight itself.
-
-    The weight goes on to the negatives through this node, so that backward receives their dense
-    gradient and adds the own classes' rows to it: into the same buffer, if the backend says by
-    `hands_over_gradient` that nobody else holds it. Indexing alone would make autograd fill a second
-    (classes, dim) buffer.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, labels: Tensor, is_ours: bool) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(labels)
-        ctx.is_ours = is_ours
-        return weight[labels], weight.view_as(weight)
-
-    @staticmethod
-    def backward(ctx: Any, rows: Tensor, dense: Tensor) -> tuple[Tensor, None, None]:
-        add = dense.index_add_ if ctx.is_ours and not torch.is_grad_enabled() else dense.index_add
-        return add(0, ctx.saved_tensors[0], rows), None, None
+    return loss.typical().target(cosine, Sample(one, one, cosine, angle, cosine))

@@ -5,8 +5,12 @@ a small step turns it by at most step / a. Both functions below are built so tha
 arrives at that bounded tangent form, with nothing clamped and no epsilon.
 """
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,3 +43,47 @@ def angle_between(a: Tensor, b: Tensor) -> Tensor:
     return 2 * torch.atan2(
         torch.linalg.vector_norm(a - b, dim=1), torch.linalg.vector_norm(a + b, dim=1)
     )
+
+
+def angle_of(cosine: Tensor) -> Tensor:
+    """Cosines of any shape -> angles in radians, where the vectors themselves are not at hand.
+
+    The arccosine, continued by its tangent beyond |c| = 1 - 8 eps of the dtype, where rounding leaves
+    no digit of the angle: continuous, with a continuous slope of at most 1 / (4 sqrt(eps)), so a
+    gradient is finite at +-1 and beyond. At 1 it is off by 2 sqrt(eps), at -1 likewise.
+    """
+    edge = 1 - 8 * torch.finfo(cosine.dtype).eps
+    inside = cosine.clamp(-edge, edge)
+    slope = 1 / math.sqrt(1 - edge * edge)
+    return inside.acos() + slope * (inside - cosine)
+
+
+def sum_of_directions(weight: Tensor) -> Tensor:
+    """(n, dim) -> (dim,): the sum of the directions of all rows, with no second (n, dim) in memory."""
+    total: Tensor = _SumOfDirections.apply(weight)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _SumOfDirections(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        return torch.stack([unit(rows)[0].sum(dim=0) for rows in torch.split(weight, ROWS)]).sum(
+            dim=0
+        )
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (weight,) = ctx.saved_tensors
+        total = torch.empty_like(weight)
+        for rows, part in zip(torch.split(weight, ROWS), torch.split(total, ROWS), strict=True):
+            with torch.enable_grad():
+                leaf = rows.detach().requires_grad_()
+                directions = unit(leaf)[0]
+            part.copy_(torch.autograd.grad(directions, leaf, grad.expand_as(rows))[0])
+        return total
+
+
+ROWS = 4096
+"""Rows seen at once."""

@@ -6,18 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from gonio import losses, negatives
-from gonio.checks import (
-    check_batch,
-    check_embeddings,
-    check_loss,
-    check_sample_weight,
-    check_values,
-)
-from gonio.equation import Classes, Loss, Negatives, Sample, margin_loss
-from gonio.geometry import angle_between, unit
+from gonio.batchwise import batchwise_loss
+from gonio.checks import check_embeddings, check_loss, check_values, check_weights
+from gonio.equation import Classes, Loss, Negatives
+from gonio.geometry import unit
+from gonio.margin_loss import Memory, margin_loss
+from gonio.measure import among_batch, among_classes
 from gonio.negatives.tile import products
-from gonio.rules import Fixed, LogSumExp
-from gonio.rules.schedule import is_scheduled
+from gonio.rules import LogSumExp, Softplus
+from gonio.rules.number import is_scheduled
+from gonio.rules.state import Sizes, Slot, slots
+from gonio.targets import Targets, read_targets
 from gonio.watch import WeightWatch
 
 Reduction = Literal["mean", "sum", "none"]
@@ -30,25 +29,32 @@ class Head(nn.Module):
     float64, if embeddings or weight are), also under autocast and for half-precision embeddings, whose
     gradient comes back in their own dtype. The weight's dtype never changes.
 
+    What a loss learns or remembers beside the weight is a parameter or buffer of the head, named as in
+    its parts: `bias`, `raw_scale`, `threshold`, `margins`, `level` and so on. Running statistics change
+    in training mode alone and are those of the batches of all ranks, where torch.distributed runs.
+
     Args:
         embedding_dim: dimension of the embeddings, >= 1.
         num_classes: number of classes, >= 1.
         loss: a name from `gonio.losses.names()`, or a loss such as `gonio.losses.arcface(margin=0.5)`.
         backend: "auto", "reference", "chunked", or a backend such as `gonio.negatives.Chunked(512)`.
         ignore_index: rows with this label add nothing to the loss and to any gradient.
+        class_counts: (classes,) training samples of each class, for losses that ask for them.
+        class_weight: (classes,) finite weights >= 0 of the samples of each class.
+        label_smoothing: share of the label's mass, in [0, 1), that is spread evenly over all classes;
+            for losses that are a cross-entropy.
         device: where the parameters are made.
         dtype: of the parameters; float32 where none is given.
 
     Attributes:
-        weight: (classes, dim) parameter.
-        bias: (classes,) parameter, or None where the loss has none.
-        raw_scale: () parameter of a learned scale, or None.
+        weight: (classes, dim) parameter; (classes, centers, dim) where a class has several centres;
+            None for a loss that compares the embeddings of a batch with each other.
         step: () int64 buffer: training batches seen, which is what schedules run on. Each forward
             pass with gradients counts, so keep a scheduled head out of activation checkpointing.
 
     Raises:
         TypeError: a loss or backend that is none.
-        ValueError: a size below 1, or an unknown name.
+        ValueError: a size below 1, an unknown name, or a setting that the loss has no use for.
 
     Example:
         >>> head = Head(embedding_dim=8, num_classes=5, loss="arcface")
@@ -59,6 +65,7 @@ class Head(nn.Module):
     """
 
     step: Tensor
+    class_weight: Tensor | None
 
     def __init__(
         self,
@@ -68,6 +75,9 @@ class Head(nn.Module):
         *,
         backend: str | Negatives = "auto",
         ignore_index: int | None = None,
+        class_counts: Tensor | None = None,
+        class_weight: Tensor | None = None,
+        label_smoothing: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -75,6 +85,9 @@ class Head(nn.Module):
         for name, size in (("embedding_dim", embedding_dim), ("num_classes", num_classes)):
             if size < 1:
                 raise ValueError(f"{name}: {size} is below 1")
+        for name, given in (("class_counts", class_counts), ("class_weight", class_weight)):
+            if given is not None:
+                check_weights(name, given, torch.Size((num_classes,)), "the classes")
         negatives.choose(backend, 0, 0)
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
         if isinstance(loss, str):
@@ -85,31 +98,46 @@ class Head(nn.Module):
             )
         self.loss = loss.bind(num_classes)
         self.backend, self.ignore_index = backend, ignore_index
+        self.label_smoothing = label_smoothing
+        _check_smoothing(label_smoothing, self.loss)
         self._is_scheduled = is_scheduled(self.loss)
         self._watch = WeightWatch(f"Head(embedding_dim={embedding_dim}, num_classes={num_classes})")
         new: Any = {"device": device, "dtype": dtype}
-        self.weight = nn.Parameter(torch.empty(num_classes, embedding_dim, **new))
-        has_bias, start = self.loss.score.bias, self.loss.scale.start()
-        self.bias = nn.Parameter(torch.empty(num_classes, **new)) if has_bias else None
-        self.raw_scale = None if start is None else nn.Parameter(torch.empty((), **new))
+        shape = self.loss.score.weight_shape(num_classes, embedding_dim)
+        has_weight = self.loss.pairing.against != "batch"
+        self.weight = nn.Parameter(torch.empty(shape, **new)) if has_weight else None
+        counts = None if class_counts is None else class_counts.detach().cpu()
+        self._slots = slots(self.loss, Sizes(num_classes, embedding_dim, counts))
+        for name, slot in self._slots.items():
+            self._keep(name, slot, new)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=device))
+        weight = None if class_weight is None else class_weight.detach().clone().to(device)
+        self.register_buffer("class_weight", weight, persistent=False)
         self.reset_parameters()
 
+    def _keep(self, name: str, slot: Slot, new: dict[str, Any]) -> None:
+        tensor = torch.empty(slot.shape, **new)
+        if slot.is_learned:
+            self.register_parameter(name, nn.Parameter(tensor))
+        else:
+            kind = slot.dtype or torch.promote_types(tensor.dtype, torch.float32)
+            self.register_buffer(name, tensor.to(kind))
+
+    @torch.no_grad()
     def reset_parameters(self) -> None:
         """Begin anew: step 0, and weight rows of norm about 1 from torch's global generator."""
         self.step.zero_()
-        nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
-        start = self.loss.scale.start()
-        if self.raw_scale is not None and start is not None:
-            nn.init.constant_(self.raw_scale, start)
+        if self.weight is not None:
+            nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
+        for name, slot in self._slots.items():
+            slot.fill(getattr(self, name))
 
     def forward(
         self,
         embeddings: Tensor,
         labels: Tensor,
         *,
+        label_mass: Tensor | None = None,
         sample_weight: Tensor | None = None,
         reduction: Reduction = "mean",
     ) -> Tensor:
@@ -117,7 +145,11 @@ class Head(nn.Module):
 
         Args:
             embeddings: (batch, dim), floating, not normalised; an empty batch costs 0.
-            labels: (batch,), integers in [0, classes), or `ignore_index`.
+            labels: (batch,), integers in [0, classes), or `ignore_index`. Several for each sample are
+                (batch, k) with `label_mass`, or (batch, classes) floating probabilities; k rows of
+                the weight are then gathered for each sample.
+            label_mass: (batch, k), >= 0, rows of sum 1: how much of each label a sample is. The loss
+                and the margin of a label are weighted by it; see `gonio.margin_loss`.
             sample_weight: (batch,), finite, >= 0.
             reduction: "mean" is the weighted mean over the rows that are not ignored, "sum" the
                 weighted sum, "none" gives (batch,) with 0 for ignored rows.
@@ -132,45 +164,66 @@ class Head(nn.Module):
         """
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction: {reduction!r} is unknown; choose mean, sum or none")
-        batch_labels = labels
-        embeddings, labels, rows = self._counted(embeddings, labels)
+        batch = len(embeddings)
+        embeddings, targets, rows = self._counted(embeddings, labels, label_mass)
         if sample_weight is not None:
-            check_sample_weight(sample_weight, batch_labels)
+            check_weights("sample_weight", sample_weight, torch.Size((batch,)), "the batch")
+            sample_weight = sample_weight if rows is None else sample_weight[rows]
         is_training = self.training and torch.is_grad_enabled()
-        if is_training:
-            self._watch.look(self.weight, labels)
+        if is_training and self.weight is not None:
+            self._watch.look(self.weight, targets.labels[:, 0])
         with torch.autocast(embeddings.device.type, enabled=False):
-            per_sample = margin_loss(
-                self._computed(embeddings),
-                Classes(self.weight, self.bias),
-                labels,
-                self.current_loss,
-                negatives.choose(self.backend, len(labels), self.num_classes),
-                self.raw_scale,
-            )
+            embeddings = self._computed(embeddings)
+            per_sample = self._per_sample(embeddings, targets, is_training)
         check_loss(per_sample, rows, self.named_parameters())
         if is_training:
             self.step += 1
-        if sample_weight is not None:
-            sample_weight = sample_weight.to(per_sample)
-            sample_weight = sample_weight if rows is None else sample_weight[rows]
-        return _reduce(per_sample, sample_weight, reduction, rows, len(batch_labels))
+        weight = self._weights(targets, sample_weight, per_sample)
+        return _reduce(per_sample, weight, reduction, rows, batch)
+
+    def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Tensor:
+        loss = self.current_loss
+        step = self._step_number() if self._slots else 0
+        memory = Memory(self._state, step, is_training)
+        backend = negatives.choose(self.backend, len(x), self.num_classes)
+        if self.weight is None or loss.pairing.against != "classes":
+            labels = targets.labels[:, 0]
+            losses: Tensor = batchwise_loss(x, self.weight, labels, loss, backend, memory)
+            return losses
+        offset = loss.offset(memory.state)
+        offset = None if offset is None else offset.to(x.dtype).expand(self.num_classes)
+        return margin_loss(x, Classes(self.weight, offset), targets, loss, backend, memory)
+
+    def _weights(
+        self, targets: Targets, sample_weight: Tensor | None, like: Tensor
+    ) -> Tensor | None:
+        """(batch,) weights of the samples, None where all count the same."""
+        weights = [] if sample_weight is None else [sample_weight.to(like)]
+        if self.class_weight is not None:
+            weights.append(targets.weighed(self.class_weight).to(like))
+        if self.weight is None:  # a sample alone with its label has nothing to be compared with
+            labels = targets.labels[:, 0]
+            weights.append(((labels[:, None] == labels).sum(dim=1) > 1).to(like))
+        return torch.stack(weights).prod(dim=0) if weights else None
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """(batch, dim) -> (batch, classes): scale x cosine (or the loss's own score), never a margin.
 
         Raises:
             TypeError: embeddings that are not floating.
-            ValueError: a shape that does not match.
+            ValueError: a shape that does not match, or a loss without class weights.
         """
-        check_embeddings(embeddings, self.weight)
-        loss = self.current_loss
+        if self.weight is None:
+            raise ValueError("loss: it has no class weights, so there are no logits of classes")
+        check_embeddings(embeddings, self.embedding_dim, self.step.device)
+        loss, state = self.current_loss, self._state
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = self._computed(embeddings)
             x, norm = unit(embeddings)
-            scale = loss.scale(norm, self.raw_scale)[:, None]
             x = x if loss.score.unit_embedding else embeddings
-            return scale * products(x, Classes(self.weight, self.bias), loss.score)
+            logits = loss.scale(norm, state)[:, None] * products(x, self.weight, loss.score)
+            offset = loss.offset.after_training(state)
+            return logits if offset is None else logits + offset.to(x.dtype)
 
     @torch.no_grad()
     def measure(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,36 +236,51 @@ class Head(nn.Module):
         Returns:
             (batch,) bool, whether the own class has a larger cosine than all others (a tie, to
             rounding, is none); and (batch,) angles to the own class in radians. Both are shorter than
-            the batch by the rows that were left out.
+            the batch by the rows that were left out. Where there are no class weights, the nearest
+            other sample of the same label stands for the own class, and samples without one are left
+            out too.
         """
-        embeddings, labels, _ = self._counted(embeddings, labels)
+        embeddings, targets, _ = self._counted(embeddings, labels, None)
+        whose = targets.labels[:, 0]
         with torch.autocast(embeddings.device.type, enabled=False):
-            x, norm = unit(self._computed(embeddings))
-            w = unit(self.weight[labels].to(x.dtype))[0]
-            cosine, angle = (x * w).sum(dim=1), angle_between(x, w)
-            sample = Sample(torch.ones_like(norm), norm, cosine, angle, cosine)
-            backend = negatives.choose(self.backend, len(labels), self.num_classes)
-            nearest = backend(x, Classes(self.weight, None), sample, labels, NEAREST)
-        return cosine > nearest + 8 * torch.finfo(cosine.dtype).eps, angle
+            x = self._computed(embeddings)
+            if self.weight is None:
+                return among_batch(x, whose)
+            backend = negatives.choose(self.backend, len(x), self.num_classes)
+            return among_classes(x, self.weight, whose, self.loss.score, backend)
+
+    @property
+    def _state(self) -> dict[str, Tensor]:
+        """What the loss learns or remembers, by name."""
+        return {name: getattr(self, name) for name in self._slots}
 
     @property
     def current_loss(self) -> Loss:
         """The loss at the present step: its schedules replaced by their numbers."""
-        return self.loss.at(int(self.step)) if self._is_scheduled else self.loss
+        return self.loss.at(self._step_number()) if self._is_scheduled else self.loss
 
-    def _counted(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _step_number(self) -> int:
+        return int(self.step)
+
+    def _counted(
+        self, embeddings: Tensor, labels: Tensor, label_mass: Tensor | None
+    ) -> tuple[Tensor, Targets, Tensor | None]:
         """Check a batch; its rows that are not ignored, and which those are (None: all)."""
-        check_batch(embeddings, labels, self.weight)
-        labels = labels.long()
-        check_values(embeddings, labels, self.num_classes, self.ignore_index)
+        check_embeddings(embeddings, self.embedding_dim, self.step.device)
+        targets = read_targets(labels, label_mass, embeddings, self.num_classes, self.ignore_index)
+        targets = targets._replace(smoothing=self.label_smoothing)
+        _check_targets(targets, self.loss)
+        check_values(embeddings, targets.labels, self.num_classes, self.ignore_index)
         if self.ignore_index is None:
-            return embeddings, labels, None
-        rows = (labels != self.ignore_index).nonzero()[:, 0]
-        return embeddings[rows], labels[rows], rows
+            return embeddings, targets, None
+        rows = (targets.labels != self.ignore_index).all(dim=1).nonzero()[:, 0]
+        return embeddings[rows], targets.rows(rows), rows
 
     def _computed(self, embeddings: Tensor) -> Tensor:
         """The embeddings in the dtype to compute in."""
-        dtype = torch.promote_types(embeddings.dtype, self.weight.dtype)
+        own = torch.float32 if self.weight is None else self.weight.dtype
+        dtype = torch.promote_types(embeddings.dtype, own)
         return embeddings.to(torch.promote_types(dtype, torch.float32))
 
     def extra_repr(self) -> str:
@@ -221,8 +289,30 @@ class Head(nn.Module):
         return f"{sizes}, backend={self.backend!r},\nloss={self.loss}"
 
 
-NEAREST = Loss(scale=Fixed(1.0), pool=LogSumExp(temperature=0))
-"""Its pool is the largest cosine among the negatives."""
+def _check_smoothing(smoothing: float, loss: Loss) -> None:
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"label_smoothing: {smoothing} is out of range [0, 1)")
+    is_entropy = loss.pool == LogSumExp() and loss.penalty == Softplus()
+    if smoothing and not (is_entropy and loss.pairing.against == "classes"):
+        raise ValueError(
+            f"label_smoothing: {smoothing} is defined for a cross-entropy over class weights, and this "
+            f"loss pools by {loss.pool} and pays by {loss.penalty}; leave it at 0"
+        )
+
+
+def _check_targets(targets: Targets, loss: Loss) -> None:
+    if targets.mass is None:
+        return
+    if loss.pairing.against != "classes" or not isinstance(loss.pool, LogSumExp):
+        what = (
+            f"pools by {loss.pool}"
+            if loss.pairing.against == "classes"
+            else "compares the samples of a batch with each other"
+        )
+        raise ValueError(
+            "labels: several for a sample are defined for losses over class weights that pool by a "
+            f"(smooth) maximum, and this loss {what}; give one label for each row"
+        )
 
 
 def _reduce(

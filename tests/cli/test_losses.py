@@ -9,9 +9,29 @@ def test_the_table_names_every_loss_with_its_settings(gonio):
     result = gonio("losses")
     assert result.code == 0
     for name in losses.names():
-        assert f"│ {name} " in result.out
-        for setting in losses.get(name).defaults:
-            assert f"{setting} = " in result.out
+        row = losses.get(name)
+        (line,) = [one for one in result.out.splitlines() if one.startswith(f"  {name} ")]
+        assert row.summary in line
+        for setting in list(row.defaults)[:2]:
+            assert f"{setting}=" in line
+
+
+def test_losses_stand_below_the_title_of_their_family(gonio):
+    lines = [line.strip() for line in gonio("losses").out.splitlines()]
+    firsts = {losses.get(name).family: name for name in reversed(losses.names())}
+    assert len(firsts) > 8
+    for family, name in firsts.items():
+        after = lines[lines.index(" ".join(family.split())) + 1 :]
+        assert next(line for line in after if line).startswith(f"{name} ")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_fits_a_terminal(gonio, monkeypatch, width):
+    monkeypatch.setattr("gonio.cli.output.WIDTH", width)
+    lines = gonio("losses").out.splitlines()
+    assert max(map(len, lines)) <= max(width, len(lines[-1]))
+    assert len(lines) <= {80: 5, 120: 3.5}[width] * len(losses.names())
+    assert sum(line.startswith("  arcface ") for line in lines) == 1
 
 
 @pytest.mark.parametrize("name", losses.names())

@@ -40,7 +40,11 @@ def test_progress_is_plain_lines_on_standard_error_where_there_is_no_terminal(tr
 
 @pytest.mark.parametrize("name", losses.names())
 def test_every_loss_of_the_table_trains(gonio, tmp_path, name):
-    result = gonio("train", *DIGITS, "--loss", name, "--out", tmp_path / "run", "--log_every", 1)
+    is_contrastive = losses.get(name).loss().pairing.against == "batch"
+    together = ("--optimise.per_identity", 4) if is_contrastive else ()
+    result = gonio(
+        "train", *DIGITS, "--loss", name, "--out", tmp_path / "run", "--log_every", 1, *together
+    )
     assert result.code == 0, result.err
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     first, last = json.loads(lines[0]), json.loads(lines[-1])
@@ -126,6 +130,12 @@ REFUSED = [
     (("--loss.scale", "automatic"), "loss.scale: got automatic; it must be .*'auto' or 'learned'"),
     (("--loss.scale", "auto", "--loss.margin", "3", *DIGITS), "loss.scale: 'auto' has no answer"),
     (("--loss.gradient", "none"), "'exact' or 'detached'"),
+    (("--loss.margin", "{values: [0.1, 0.2]}", *DIGITS), "loss.margin: 2 numbers for 8 classes"),
+    (("--loss", "supcon", *DIGITS), "optimise.per_identity: got 1 .* set it to 2 or more"),
+    (("--loss", "max-hinge", "--targets.label_smoothing", "0.1", *DIGITS), "targets.label_smooth"),
+    (("--loss", "hinge", "--targets.mixup", "0.1", *DIGITS), "targets.mixup: labels: several for"),
+    (("--targets.mixup", "-1"), "targets.mixup: got -1.0; it must be finite and >= 0"),
+    (("--targets.class_weights", "even"), "targets.class_weights: .* 'equal' or 'balanced'"),
     (("--optimise.epochs", "1e1"), "optimise.epochs: got 10.0; it must be a whole number"),
     (("--optimise.epochs", "true"), "optimise.epochs: got True"),
     (("--optimise.epochs", "0"), "optimise.epochs: got 0; it must be >= 1"),

@@ -1,8 +1,10 @@
 """What the contract is held against: every row at its defaults, and the settings that change its form.
 
-A new row of the table needs one function in `golden.py`; all the rest follows.
+A new row of the table needs one function in `golden/`; all the rest follows.
 """
 
+import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -13,6 +15,8 @@ from gonio import losses
 from gonio.equation import Loss
 from gonio.head import Head
 from gonio.negatives import Chunked, reference
+from gonio.rules import Center, Detached, Hardest, Ring
+from gonio.rules.state import parts
 
 VARIANTS = [
     ("softmax", {"bias": False}),
@@ -39,8 +43,27 @@ VARIANTS = [
     ("l-softmax", {"margin": 3.5, "annealing": 1.0}),
     ("sphereface", {"margin": 4.0, "annealing": 0.0}),
     ("sphereface", {"margin": 1.35, "annealing": 0.0}),
+    ("sphereface-r", {"version": "v0", "gradient": "exact"}),
+    ("sphereface-r", {"version": "v1", "gradient": "exact"}),
+    ("sphereface-r", {"version": "v2", "gradient": "exact"}),
+    ("adacos", {"mode": "fixed"}),
+    ("adaface", {"gradient": "exact", "scale": 8.0}),
+    ("adaface", {"past_pi": "clamp", "margin": 1.2, "scale": 8.0}),
+    ("magface", {"norm_low": 1.0, "norm_high": 4.0, "scale": 8.0}),
+    ("mv-am-softmax", {"mode": "fixed", "scale": 8.0}),
+    ("arcnegface", {"gradient": "detached", "scale": 8.0}),
+    ("npcface", {"slope": 0.6, "hard_margin": -0.4, "scale": 8.0}),
+    ("circle", {"gradient": "exact", "scale": 8.0}),
+    ("filtered-cosface", {"mode": "zero", "above": 0.2, "scale": 8.0}),
+    ("filtered-cosface", {"above": -0.1, "scale": 8.0}),
+    ("hm-softmax", {"keep": 0.5}),
+    ("proxy-nca", {"denominator": "all", "scale": 8.0}),
+    ("inter-topk", {"k": 2, "penalty": 0.4, "centers": 2, "scale": 8.0}),
+    ("soft-triple", {"centers": 3, "temperature": 1.0}),
+    ("sphereface2", {"kind": "A", "scale": 8.0}),
+    ("sphereface2", {"gradient": "detached", "scale": 8.0}),
 ]
-"""Rows at other settings; the gradient mode has tests of its own."""
+"""Rows at other settings."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +75,44 @@ class Case:
     formula: Callable[..., float]
 
     @property
-    def scales_with_norm(self) -> bool:
-        """Whether the norm of the embedding changes the loss."""
-        return not self.loss.score.unit_embedding or self.loss.scale.__class__.__name__ == (
-            "FeatureNorm"
+    def is_batchwise(self) -> bool:
+        """Whether the samples of a batch meet."""
+        return self.loss.pairing.against != "classes" or isinstance(self.loss.mining, Hardest)
+
+    @property
+    def has_weight(self) -> bool:
+        """Whether there are class weights at all."""
+        return self.loss.pairing.against != "batch"
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether by its name the gradient is not the derivative."""
+        return any(
+            isinstance(part, Detached) or getattr(part, "gradient", "exact") == "detached"
+            for part in parts(self.loss)
         )
+
+    @property
+    def squares_the_norm(self) -> bool:
+        """Whether an embedding of norm 1e30 is beyond what its loss can hold in float32."""
+        return any(isinstance(term, Center | Ring) for term in self.loss.terms)
+
+    def batch(self, *args: int, **kwargs: int) -> "Batch":
+        """A batch in which, where samples are compared with each other, some share a label."""
+        made = batch(*args, **kwargs)
+        return made if self.has_weight else replace(made, labels=made.labels % 3)
+
+    def expected(self, made: "Batch") -> list[float]:
+        """The loss of each sample by the formula."""
+        x, w, b = made.embeddings.numpy(), made.shaped(self.loss).numpy(), made.bias.numpy()
+        labels = made.labels.numpy()
+        asked = inspect.signature(self.formula).parameters
+        found = []
+        for i, y in enumerate(labels):
+            more = {"counts": made.counts.numpy(), "batch": (x, labels, i)}
+            more = {name: value for name, value in more.items() if name in asked}
+            found.append(self.formula(x[i], w, b, y, **more))
+        return found
 
 
 def case(name: str, settings: dict[str, object]) -> Case:
@@ -65,7 +121,7 @@ def case(name: str, settings: dict[str, object]) -> Case:
     return Case(
         label,
         losses.get(name).loss(**settings),
-        lambda *args: formula(*args, **settings),
+        functools.partial(formula, **settings),
     )
 
 
@@ -78,22 +134,45 @@ BACKENDS = {
 }
 
 
+CENTERS = 10
+"""The most centres that any row has at its defaults."""
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Random embeddings, weight, bias and labels for a head."""
+    """Random embeddings, weight (of several centres), bias, labels and class counts for a head."""
 
     embeddings: torch.Tensor
     weight: torch.Tensor
     bias: torch.Tensor
     labels: torch.Tensor
+    counts: torch.Tensor
+
+    def renumbered(self, classes: torch.Tensor) -> "Batch":
+        """The same with the classes in another order."""
+        return Batch(
+            self.embeddings,
+            self.weight[classes],
+            self.bias[classes],
+            classes.argsort()[self.labels],
+            self.counts[classes],
+        )
+
+    def shaped(self, loss: Loss) -> torch.Tensor:
+        """The weight as the loss has it: with as many centres."""
+        centers = self.weight[:, : loss.score.centers]
+        return centers if loss.score.centers > 1 else centers[:, 0]
 
     def head(self, loss: Loss, backend: object, dtype: torch.dtype = torch.float64) -> Head:
         """A head with this batch's weight, at step 0 (its schedules do not advance)."""
-        classes, dim = self.weight.shape
-        head = Head(dim, classes, loss, backend=backend, dtype=dtype).eval()
+        classes, _, dim = self.weight.shape
+        head = Head(
+            dim, classes, loss, backend=backend, dtype=dtype, class_counts=self.counts
+        ).eval()
         with torch.no_grad():
-            head.weight.copy_(self.weight)
-            if head.bias is not None:
+            if head.weight is not None:
+                head.weight.copy_(self.shaped(loss))
+            if hasattr(head, "bias"):
                 head.bias.copy_(self.bias)
         return head
 
@@ -108,7 +187,9 @@ def batch(seed: int = 0, size: int = 9, classes: int = 23, dim: int = 5) -> Batc
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     labels = torch.randint(0, classes, (size,), generator=generator)
-    return Batch(1.3 * normal(size, dim), 0.8 * normal(classes, dim), normal(classes), labels)
+    embeddings, weight = 1.3 * normal(size, dim), 0.8 * normal(classes, CENTERS, dim)
+    counts = (1.0 + torch.arange(classes)).roll(2)
+    return Batch(embeddings, weight, normal(classes), labels, counts)
 
 
 def losses_and_gradients(head: Head, made: Batch) -> dict[str, torch.Tensor]:

@@ -1,7 +1,7 @@
 """Every picture of the table, as files."""
 
 import sys
-from itertools import combinations
+from itertools import combinations, groupby
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +11,7 @@ from PIL import Image
 from gonio import figures, losses
 from gonio.errors import ConfigError
 from gonio.figures.style import save
+from gonio.rules import CLASSES
 
 
 def check_readable(figure):
@@ -42,10 +43,27 @@ def test_survey_pictures_are_readable_and_can_be_saved(name, tmp_path):
     assert ElementTree.parse(tmp_path / "it.svg").getroot().tag.endswith("svg")
 
 
+FAMILIES = {
+    family: list(rows)
+    for family, rows in groupby(losses.names(), lambda name: losses.get(name).loss.__module__)
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", figures.names())
-def test_pictures_of_every_named_loss_are_readable(name):
-    every = {loss: losses.get(loss).loss() for loss in losses.names()}
-    check_readable(figures.get(name).from_losses(every).plot().figure_)
+def test_pictures_of_every_named_loss_are_readable(name, family):
+    every = {loss: losses.get(loss).loss() for loss in FAMILIES[family]}
+    if name in ("regions-scale", "intra-inter"):
+        every = {label: loss for label, loss in every.items() if loss.pairing == CLASSES}
+    if every:
+        check_readable(figures.get(name).from_losses(every).plot().figure_)
+
+
+@pytest.mark.parametrize("name", ["regions-scale", "intra-inter"])
+@pytest.mark.parametrize("loss", ["infonce", "proxy-anchor"])
+def test_regions_of_a_loss_in_which_samples_meet_are_refused(name, loss):
+    with pytest.raises(ConfigError, match=r"mine: it compares the samples .* take target-curves"):
+        figures.get(name).from_losses({"mine": losses.get(loss).loss()})
 
 
 def test_draw_writes_the_file_and_nothing_else(tmp_path):

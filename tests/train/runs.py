@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from gonio import losses
 from gonio.train import DataConfig, LossConfig, OptimiseConfig, TrainConfig
 from gonio.train.run_folder import RunFolder
 
@@ -12,10 +13,12 @@ STEPS = 22
 
 
 def run_config(out, loss="arcface", **settings):
+    is_contrastive = losses.get(loss).loss().pairing.against == "batch"
+    optimise = OptimiseConfig(epochs=2, batch_size=128, per_identity=4 if is_contrastive else 1)
     return TrainConfig(
         data=DataConfig("digits", size=8),
         loss=LossConfig(loss),
-        optimise=OptimiseConfig(epochs=2, batch_size=128),
+        optimise=optimise,
         out=str(out),
         **({"log_every": 1, "device": "cpu"} | settings),
     )

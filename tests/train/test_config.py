@@ -4,9 +4,16 @@ import pytest
 
 from gonio import losses
 from gonio.errors import ConfigError
-from gonio.rules import Annealing, Learned, Ramp
+from gonio.rules import Annealing, Learned, PerClass, Ramp
 from gonio.rules.scale import Auto
-from gonio.train import DataConfig, LossConfig, ModelConfig, OptimiseConfig, TrainConfig
+from gonio.train import (
+    DataConfig,
+    LossConfig,
+    ModelConfig,
+    OptimiseConfig,
+    TargetsConfig,
+    TrainConfig,
+)
 
 RANGES = [
     (DataConfig, "data", {"source": ""}),
@@ -17,6 +24,8 @@ RANGES = [
     (ModelConfig, "model", {"embedding_dim": 0}),
     (OptimiseConfig, "optimise", {"epochs": 0}),
     (OptimiseConfig, "optimise", {"batch_size": 1}),
+    (OptimiseConfig, "optimise", {"per_identity": 0}),
+    (OptimiseConfig, "optimise", {"per_identity": 65}),
     (OptimiseConfig, "optimise", {"lr": 0.0}),
     (OptimiseConfig, "optimise", {"lr": float("nan")}),
     (OptimiseConfig, "optimise", {"lr": float("inf")}),
@@ -24,6 +33,10 @@ RANGES = [
     (OptimiseConfig, "optimise", {"weight_decay": -1e-9}),
     (OptimiseConfig, "optimise", {"warmup": 1.0}),
     (OptimiseConfig, "optimise", {"max_grad_norm": 0.0}),
+    (TargetsConfig, "targets", {"label_smoothing": 1.0}),
+    (TargetsConfig, "targets", {"label_smoothing": -0.1}),
+    (TargetsConfig, "targets", {"mixup": -0.1}),
+    (TargetsConfig, "targets", {"mixup": float("nan")}),
     (TrainConfig, "", {"seed": -1}),
     (TrainConfig, "", {"out": ""}),
     (TrainConfig, "", {"checkpoint_every": 0}),
@@ -58,6 +71,7 @@ def test_a_configuration_is_the_same_after_a_trip_through_plain_values(name):
             {"margin": {"start": 0, "end": 0.5, "steps": 9}},
             losses.arcface(Ramp(0, 0.5, 9)),
         ),
+        ("arcface", {"margin": {"values": [0.3, 0]}}, losses.arcface(PerClass([0.3, 0]))),
         ("arcface", {"scale": "auto"}, losses.arcface(scale="auto")),
         ("arcface", {"scale": {"minimum": 9.0}}, losses.arcface(scale=Learned(9.0))),
         ("arcface", {"scale": {"probability": 0.9}}, losses.arcface(scale=Auto(0.9))),
@@ -93,6 +107,8 @@ def test_plain_settings_stand_for_schedules_and_scales(name, settings, expected)
         ),
         ("arcface", {"margin": "half"}, "^loss: "),
         ("arcface", {"margin": {"start": 0, "stop": 1}}, "^loss.margin: .*{start, end, steps}"),
+        ("arcface", {"margin": {"values": []}}, "^loss.margin: .*a finite number for each class"),
+        ("arcface", {"margin": {"values": [40.0]}}, "^loss.margin: "),
         ("arcface", {"margin": {}}, "^loss.margin: .*{start, end, steps}"),
         (
             "arcface",

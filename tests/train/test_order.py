@@ -4,41 +4,77 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gonio.train.order import batches, batches_per_epoch
+from gonio.train.order import Order
 
-COUNTS, SIZES, SEEDS = st.integers(1, 60), st.integers(2, 20), st.integers(0, 2**63 - 1)
-
-
-def taken(count, size, seed, start, steps):
-    return [batch.tolist() for batch in islice(batches(count, size, seed, start), steps)]
+SIZES, SEEDS = st.integers(2, 20), st.integers(0, 2**63 - 1)
+LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=60).map(torch.tensor)
+"""Some identities have many images, some one, some none."""
 
 
-@given(COUNTS, SIZES, SEEDS)
-def test_an_epoch_sees_every_image_at_most_once_in_batches_of_one_size(count, size, seed):
-    steps = batches_per_epoch(count, size)
-    epoch = taken(count, size, seed, 0, steps)
+def order(count, size, seed):
+    return Order(torch.zeros(count, dtype=torch.int64), size, 1, seed)
+
+
+def taken(order, start, steps):
+    return [batch.tolist() for batch in islice(order.since(start), steps)]
+
+
+@given(LABELS, SIZES, SEEDS)
+def test_an_epoch_sees_every_image_at_most_once_in_batches_of_one_size(labels, size, seed):
+    plain, count = Order(labels, size, 1, seed), len(labels)
+    epoch = taken(plain, 0, plain.per_epoch)
     images = list(chain.from_iterable(epoch))
     assert len(set(images)) == len(images)
     assert set(images) <= set(range(count))
-    assert {len(batch) for batch in epoch} == {min(size, count)}
+    assert {len(batch) for batch in epoch} == {min(size, count)} == {plain.images_per_batch}
     assert count - len(images) < size
 
 
-@given(COUNTS, SIZES, SEEDS, st.integers(0, 100))
-def test_the_order_from_any_step_is_the_rest_of_the_whole_order(count, size, seed, start):
-    whole = taken(count, size, seed, 0, start + 5)
-    assert taken(count, size, seed, start, 5) == whole[start:]
+@given(LABELS, SIZES, SEEDS, st.integers(2, 5))
+def test_images_of_an_identity_come_together(labels, size, seed, together):
+    grouped = Order(labels, together * size, together, seed)
+    counts = labels.bincount().tolist()
+    epoch = taken(grouped, 0, grouped.per_epoch)
+    assert {len(batch) for batch in epoch} == {grouped.images_per_batch}
+    assert grouped.images_per_batch <= together * size
+    seen = list(chain.from_iterable(epoch))
+    for start in range(0, len(seen), together):
+        group = seen[start : start + together]
+        (identity,) = set(labels[group].tolist())
+        assert len(set(group)) == min(together, counts[identity])
+    groups = sum(-(-count // together) for count in counts)
+    assert groups - len(seen) // together < size
+    if groups * together == len(seen):  # no batch was left out
+        assert set(seen) == set(range(len(labels)))
+
+
+@given(LABELS, SIZES, SEEDS, st.integers(0, 100), st.sampled_from([1, 2]))
+def test_the_order_from_any_step_is_the_rest_of_the_whole_order(
+    labels, size, seed, start, together
+):
+    one = Order(labels, size, together, seed)
+    assert taken(one, start, 5) == taken(one, 0, start + 5)[start:]
 
 
 def test_epochs_and_seeds_have_orders_of_their_own():
-    first, second = taken(1000, 1000, 0, 0, 2)
-    other = taken(1000, 1000, 1, 0, 1)[0]
+    first, second = taken(order(1000, 1000, 0), 0, 2)
+    other = taken(order(1000, 1000, 1), 0, 1)[0]
     assert first != second
     assert first != other
     assert second != other
 
 
+def test_other_images_of_an_identity_meet_in_the_next_epoch():
+    labels = torch.arange(4).repeat_interleave(50)
+    first, second = taken(Order(labels, 200, 2, 0), 0, 2)
+
+    def pairs(batch):
+        return {frozenset(batch[start : start + 2]) for start in range(0, 200, 2)}
+
+    assert len(pairs(first) & pairs(second)) < 20  # 2 of 100 are expected
+
+
 def test_the_order_does_not_depend_on_the_global_generator():
-    before = taken(50, 10, 3, 0, 5)
+    before = taken(order(50, 10, 3), 0, 5)
     torch.manual_seed(99)
-    assert taken(50, 10, 3, 0, 5) == before
+    assert taken(order(50, 10, 3), 0, 5) == before

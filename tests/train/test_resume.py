@@ -9,7 +9,7 @@ from PIL import Image
 from gonio.data import open_data
 from gonio.durable import sha256
 from gonio.errors import CheckpointError
-from gonio.train import train, trainer
+from gonio.train import TargetsConfig, train, trainer
 from train.runs import STEPS, change, folder_of, metrics_of, run_config
 
 
@@ -55,6 +55,24 @@ def test_a_run_that_was_cut_ends_as_if_it_had_not_been(
     assert_same_run(folder_of(config), finished_run(loss))
 
 
+SETTINGS = {
+    "mixed images": ("arcface", {"targets": TargetsConfig(mixup=0.5)}),
+    "groups of an identity": ("supcon", {}),
+    "a drawn margin": ("elastic-arcface", {}),
+}
+
+
+@pytest.mark.parametrize(("loss", "settings"), SETTINGS.values(), ids=SETTINGS)
+def test_what_is_drawn_at_each_step_is_drawn_again(tmp_path, monkeypatch, loss, settings):
+    whole = run_config(tmp_path / "whole", loss, **settings)
+    train(whole)
+    config = run_config(tmp_path / "cut", loss, checkpoint_every=5, **settings)
+    train_until(13, config, monkeypatch)
+    torch.manual_seed(99)
+    train(config, resume=True)
+    assert_same_run(folder_of(config), folder_of(whole))
+
+
 def test_a_damaged_checkpoint_costs_steps_but_not_the_result(finished_run, tmp_path, monkeypatch):
     config = run_config(tmp_path, checkpoint_every=4)
     train_until(13, config, monkeypatch)
@@ -93,6 +111,8 @@ def test_a_finished_run_can_go_on_for_more_epochs(finished, finished_run):
         ("optimise.lr", 0.05),
         ("optimise.epochs", 1),
         ("optimise.batch_size", 64),
+        ("optimise.per_identity", 2),
+        ("targets.mixup", 0.2),
         ("model.embedding_dim", 64),
         ("data.unseen", 0.4),
     ],

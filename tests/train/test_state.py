@@ -9,6 +9,7 @@ from gonio.train.state import TrainState
 from train.runs import change, run_config
 
 CPU = torch.device("cpu")
+COUNTS = torch.full((10,), 20)
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def config(tmp_path):
 
 
 def test_the_tensors_are_the_whole_state(config):
-    state = TrainState(config, 10, CPU)
+    state = TrainState(config, COUNTS, CPU)
     for _ in zip(
         range(3),
         training_steps(state, open_data("digits", size=8, channels=1), config),
@@ -26,7 +27,7 @@ def test_the_tensors_are_the_whole_state(config):
         pass
     tensors = {name: tensor.clone() for name, tensor in state.tensors().items()}
     drawn = torch.rand(5)
-    other = TrainState(change(config, "seed", 8), 10, CPU)
+    other = TrainState(change(config, "seed", 8), COUNTS, CPU)
     other.restore(tensors, 3)
     assert torch.equal(torch.rand(5), drawn)
     assert other.tensors().keys() == tensors.keys()
@@ -39,16 +40,19 @@ def test_the_tensors_are_the_whole_state(config):
 
 
 def test_the_first_weights_depend_on_the_seed_alone(config):
-    first, again = TrainState(config, 10, CPU).weights(), TrainState(config, 10, CPU).weights()
-    other = TrainState(change(config, "seed", 1), 10, CPU).weights()
+    first, again = (
+        TrainState(config, COUNTS, CPU).weights(),
+        TrainState(config, COUNTS, CPU).weights(),
+    )
+    other = TrainState(change(config, "seed", 1), COUNTS, CPU).weights()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["head.weight"], other["head.weight"])
 
 
 def test_the_state_of_another_model_is_refused(config):
-    tensors = TrainState(config, 10, CPU).tensors()
+    tensors = TrainState(config, COUNTS, CPU).tensors()
     with pytest.raises(CheckpointError, match="other weights"):
-        TrainState(config, 11, CPU).restore(tensors, 3)
+        TrainState(config, torch.ones(11), CPU).restore(tensors, 3)
 
 
 def test_a_loss_that_does_not_fit_the_classes_is_refused(tmp_path):
@@ -56,4 +60,4 @@ def test_a_loss_that_does_not_fit_the_classes_is_refused(tmp_path):
         run_config(tmp_path), "loss", LossConfig("arcface", {"margin": 3.0, "scale": "auto"})
     )
     with pytest.raises(ConfigError, match=r"^loss\.scale"):
-        TrainState(config, 10, CPU)
+        TrainState(config, COUNTS, CPU)

@@ -1,9 +1,11 @@
 """`gonio losses`: the table of losses."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from gonio import losses
@@ -14,6 +16,7 @@ from gonio.train.loss_config import plain
 EXAMPLES = """\
   gonio losses
   gonio losses arcface
+  gonio losses my_losses:my_loss
   gonio losses --json
 """
 
@@ -21,15 +24,23 @@ EXAMPLES = """\
 def run(arguments: Sequence[str]) -> None:
     """Show all losses, or one of them."""
     parser = Parser("losses", "The table of losses, or one loss with its equation.", EXAMPLES)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="one loss")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="one loss, or module:function for your own"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args(arguments)
-    rows = [losses.get(name) for name in losses.names()]
-    if chosen.name is None:
-        _print_json([_facts(row) for row in rows]) if chosen.json else show(_table(rows))
-    else:
+    if chosen.name is not None:
         row = losses.get(chosen.name)
         _print_json(_facts(row)) if chosen.json else print(_page(row))
+        return
+    rows = [losses.get(name) for name in losses.names()]
+    if chosen.json:
+        _print_json([_facts(row) for row in rows])
+        return
+    width = max(len(row.name) for row in rows)
+    for family, members in itertools.groupby(rows, lambda row: row.family):
+        show(_table(family, list(members), width))
+    print("gonio losses NAME shows one with its equation, the meaning of its settings, its source")
 
 
 def _print_json(value: object) -> None:
@@ -40,6 +51,7 @@ def _facts(row: losses.Row) -> dict[str, Any]:
     """All that is known of a loss, as plain values."""
     return {
         "name": row.name,
+        "family": row.family,
         "summary": row.summary,
         "equation": row.equation,
         "settings": {
@@ -50,31 +62,40 @@ def _facts(row: losses.Row) -> dict[str, Any]:
     }
 
 
-def _table(rows: Sequence[losses.Row]) -> Table:
-    table = Table("loss", "summary", "settings", "source", show_lines=True)
+def _table(family: str, rows: Sequence[losses.Row], width: int) -> Table:
+    """The losses of a family; in all families the names are as wide."""
+    table = Table(
+        title=" ".join(family.split()),
+        title_style="bold",
+        title_justify="left",
+        box=box.SIMPLE,
+        show_header=False,
+        expand=True,
+    )
+    table.add_column("loss", width=width, no_wrap=True)
+    table.add_column("summary", ratio=3)
+    table.add_column("settings", ratio=2)
     for row in rows:
-        defaults = plain(row.defaults)
-        settings = "\n".join(f"{name} = {_shown(value)}" for name, value in defaults.items())
-        table.add_row(row.name, row.summary, settings, row.source)
+        settings = [f"{name}={_shown(value)}" for name, value in plain(row.defaults).items()]
+        table.add_row(row.name, row.summary, ", ".join(settings))
     return table
 
 
 def _page(row: losses.Row) -> str:
+    """All that is known of a loss; of one of the user's own that may be the settings alone."""
     equation = "\n".join(f"    {line}" for line in row.equation.splitlines())
     settings = "\n".join(
-        f"  {name} = {_shown(default)}\n      {row.arguments[name]}"
+        f"  {name} = {_shown(default)}\n      {row.arguments[name]}".rstrip()
         for name, default in plain(row.defaults).items()
     )
-    return f"""{row.name}
-{row.summary}
-
-{equation}
-
-settings of gonio train, as --loss.NAME VALUE, and their defaults
-{settings}
-
-source
-  {row.source}"""
+    title = "settings of gonio train, as --loss.NAME VALUE, and their defaults"
+    parts = [
+        f"{row.name}\n{row.summary}".rstrip(),
+        equation,
+        settings and f"{title}\n{settings}",
+        row.source and f"source\n  {row.source}",
+    ]
+    return "\n\n".join(filter(None, parts))
 
 
 def _shown(value: Any) -> str:

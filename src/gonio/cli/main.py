@@ -31,6 +31,9 @@ Train embeddings with softmax-based losses with margins, and prove how good they
   figure    draw a picture of losses
             gonio figure --list
             gonio figure target-curves --loss arcface --loss cosface -o curves.svg
+  check     hold any loss to the contract, ours or that of another package
+            gonio check arcface
+            gonio check my_losses:MyLoss --as '{name: arcface, margin: 0.3}'
 
   gonio COMMAND --help    every option of a command
   gonio --version         the version
@@ -39,7 +42,7 @@ Train embeddings with softmax-based losses with margins, and prove how good they
 exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 data, 4 checkpoint, 130 interrupted
 """
 
-COMMANDS = ("train", "evaluate", "losses", "figure")
+COMMANDS = ("train", "evaluate", "losses", "figure", "check")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

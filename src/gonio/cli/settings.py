@@ -49,7 +49,8 @@ def _settings(loss: str) -> Iterator[tuple[str, Setting]]:
 def _loss_settings(row: losses.Row) -> Iterator[tuple[str, Setting]]:
     kinds = plain_types(row.name)
     for name, default in plain(row.defaults).items():
-        yield f"loss.{name}", Setting(kinds[name], default, row.arguments[name].rstrip("."))
+        meaning = row.arguments[name].rstrip(".") or f"a setting of {row.name}"
+        yield f"loss.{name}", Setting(kinds[name], default, meaning)
 
 
 def _meanings(kind: Any) -> dict[str, str]:

@@ -69,7 +69,7 @@ class IntraInter:
         grid = torch.cartesian_prod(across, across).flip(1)
         lead, accuracy = {}, {}
         for label, loss in chosen.items():
-            head = _trained(loss, points, labels)
+            head = _trained(label, loss, points, labels)
             lead[label] = _lead(head, grid).reshape(GRID, GRID).numpy()
             accuracy[label] = float(((_lead(head, points) > 0) == labels.bool()).double().mean())
         return cls(
@@ -159,10 +159,10 @@ def _two_classes() -> tuple[Tensor, Tensor]:
     return flat @ tilt, labels
 
 
-def _trained(loss: Loss, points: Tensor, labels: Tensor) -> Head:
+def _trained(label: str, loss: Loss, points: Tensor, labels: Tensor) -> Head:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        head = Head(2, 2, loss, dtype=torch.float64)
+        head = survey.head(label, loss, 2, 2)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
     for _ in range(200):
         optimizer.zero_grad()

@@ -58,17 +58,15 @@ class RegionsMargin:
         Raises:
             ConfigError: matplotlib is not installed.
         """
-        self.axes_ = new_panels(len(self.won), columns=4, width=2.1, height=2.7)
+        self.axes_ = new_panels(len(self.won), columns=4, width=2.1, height=3.1)
         for axes, (label, won) in zip(self.axes_, self.won.items(), strict=True):
             is_won = won.any(axis=0)
             best = np.where(is_won, won.argmax(axis=0), -1)
             sphere.draw(axes, self.inside, best, np.where(is_won, 0.8, 0.5))
-            axes.set_title(f"{label}\n{self.share[label]:.0%} won", fontsize=style.LABEL)
+            axes.set_title(f"{label}\n{self.share[label]:.0%} won", fontsize=style.LABEL, pad=3)
         self.figure_ = style.figure_of(self.axes_[0])
-        self.figure_.supxlabel(
-            "front half of the unit sphere, areas true to size; grey: won by no class",
-            fontsize=style.NOTE,
-            color=style.GREY,
+        sphere.caption(
+            self.figure_, "front half of the unit sphere, areas true to size; grey: won by no class"
         )
         return self
 

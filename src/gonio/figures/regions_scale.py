@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gonio.equation import Classes, Loss, margin_loss
+from gonio.equation import Loss
 from gonio.figures import sphere, style, survey
 from gonio.figures.style import new_panels
-from gonio.negatives import reference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +45,7 @@ class RegionsScale:
         """
         chosen = survey.settled(survey.scales() if losses is None else losses)
         inside, points = sphere.grid()
-        probability = {label: _probability(loss, points) for label, loss in chosen.items()}
+        probability = {label: _probability(label, loss, points) for label, loss in chosen.items()}
         return cls(inside.numpy(), probability)
 
     def plot(self) -> Self:
@@ -55,30 +54,29 @@ class RegionsScale:
         Raises:
             ConfigError: matplotlib is not installed.
         """
-        self.axes_ = new_panels(len(self.probability), columns=5, width=1.8, height=2.3)
+        self.axes_ = new_panels(len(self.probability), columns=5, width=1.8, height=2.5)
         for axes, (label, probability) in zip(self.axes_, self.probability.items(), strict=True):
             highest = probability.max(axis=0)
             sphere.draw(axes, self.inside, probability.argmax(axis=0), highest)
-            axes.set_title(label, fontsize=style.LABEL)
+            axes.set_title(label, fontsize=style.LABEL, pad=3)
         self.figure_ = style.figure_of(self.axes_[0])
-        self.figure_.supxlabel(
+        sphere.caption(
+            self.figure_,
             "front half of the unit sphere; colour: the most probable class, the paler the less so",
-            fontsize=style.NOTE,
-            color=style.GREY,
         )
         return self
 
 
-def _probability(loss: Loss, points: torch.Tensor) -> NDArray[np.float64]:
+def _probability(label: str, loss: Loss, points: torch.Tensor) -> NDArray[np.float64]:
     vectors = sphere.class_vectors()
-    loss = loss.bind(len(vectors))
-    start = loss.scale.start()
-    cost = margin_loss(
-        NORM * points.repeat(len(vectors), 1),
-        Classes(vectors, bias=None),
-        torch.arange(len(vectors)).repeat_interleave(len(points)),
-        loss,
-        reference,
-        None if start is None else torch.tensor(start, dtype=torch.float64),
-    )
-    return cost.neg().exp().reshape(len(vectors), -1).numpy()
+    head = survey.head(label, loss, vectors.shape[1], len(vectors)).eval()
+    weight = head.get_parameter("weight")
+    with torch.no_grad():
+        weight.copy_(vectors if weight.ndim == 2 else vectors[:, None])
+        cost = head(
+            NORM * points.repeat(len(vectors), 1),
+            torch.arange(len(vectors)).repeat_interleave(len(points)),
+            reduction="none",
+        )
+    probability: NDArray[np.float64] = cost.neg().exp().reshape(len(vectors), -1).numpy()
+    return probability

@@ -77,7 +77,7 @@ class ScaleControl:
             *bars, curve = self.axes_[columns * row : columns * (row + 1)]
             for index, axes in enumerate(bars):
                 self._draw_bars(axes, label, index)
-            bars[0].set_ylabel(f"{label}: weight of each score", fontsize=style.NOTE)
+            bars[0].set_ylabel(f"{label}\nweight of each score", fontsize=style.NOTE)
             self._draw_excess(curve, label)
         self.figure_ = style.figure_of(self.axes_[0])
         return self

@@ -1,5 +1,6 @@
 """The front half of the unit sphere with five classes on it, seen as a disc that keeps areas."""
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from gonio.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PIXELS = 320
 COLOURS = (style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE, style.ORANGE)
@@ -77,3 +79,9 @@ def draw(
             horizontalalignment="center",
             verticalalignment="center_baseline",
         )
+
+
+def caption(figure: "Figure", text: str) -> None:
+    """Say below the panels what they show, in as many lines as the figure is narrow."""
+    letters = int(14 * figure.get_figwidth())
+    figure.supxlabel(fill(text, letters), fontsize=style.NOTE, color=style.GREY)

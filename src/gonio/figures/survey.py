@@ -1,21 +1,40 @@
 """The losses that each picture shows where none are chosen: the survey's own."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
 
 from gonio import losses
 from gonio.equation import Loss
 from gonio.errors import ConfigError
+from gonio.head import Head
 
 
 def settled(chosen: Mapping[str, Loss]) -> dict[str, Loss]:
-    """Label -> loss as it stands once all its schedules have run.
+    """Label -> loss of a typical sample, once all its schedules have run, without its terms.
 
     Raises:
         ConfigError: no losses.
     """
     if not chosen:
         raise ConfigError("losses: there are none to draw; name at least one, or leave them out")
-    return {label: loss.settled() for label, loss in chosen.items()}
+    return {label: replace(loss.typical(), terms=()) for label, loss in chosen.items()}
+
+
+def head(label: str, loss: Loss, embedding_dim: int, num_classes: int) -> Head:
+    """A head of float64 over equally frequent classes.
+
+    Raises:
+        ConfigError: a loss in which the samples of a batch meet, so that none has a loss of its own.
+    """
+    if loss.pairing.against != "classes":
+        raise ConfigError(
+            f"{label}: it compares the samples of a batch with each other, so there are no regions of "
+            "classes to draw; take target-curves or smooth-family"
+        )
+    counts = torch.ones(num_classes)
+    return Head(embedding_dim, num_classes, loss, class_counts=counts, dtype=torch.float64)
 
 
 def margins() -> dict[str, Loss]:

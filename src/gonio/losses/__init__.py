@@ -13,6 +13,15 @@ from gonio.losses.chain import *  # noqa: F403
 from gonio.losses.normalised import *  # noqa: F403
 from gonio.losses.additive import *  # noqa: F403
 from gonio.losses.multiplicative import *  # noqa: F403
+from gonio.losses.linear import *  # noqa: F403
+from gonio.losses.per_class import *  # noqa: F403
+from gonio.losses.per_sample import *  # noqa: F403
+from gonio.losses.hard import *  # noqa: F403
+from gonio.losses.centers import *  # noqa: F403
+from gonio.losses.binary import *  # noqa: F403
+from gonio.losses.proxies import *  # noqa: F403
+from gonio.losses.contrastive import *  # noqa: F403
+from gonio.losses.regularised import *  # noqa: F403
 from gonio.losses.table import Row, get, names, row
 
 __all__ = ["Row", "get", "names", "row"]

@@ -1,14 +1,14 @@
 """Margins that are added: to the cosine, to the angle, or both and multiplied."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from gonio.equation import Loss
 from gonio.losses.table import row
 from gonio.rules import AngularMargin, Detached, Subtract, as_scale
-from gonio.rules.ranges import one_of
+from gonio.rules.curve import Rule
+from gonio.rules.number import Number
 from gonio.rules.scale import ScaleLike
-from gonio.rules.schedule import Number
-from gonio.rules.target import PastPi, Rule
+from gonio.rules.target import PastPi
 
 __all__ = ["am_softmax", "arcface", "combined", "cosface"]
 
@@ -99,6 +99,5 @@ def combined(
 
 
 def _angular(margin: AngularMargin, scale: ScaleLike, gradient: Gradient) -> Loss:
-    one_of("gradient", gradient, get_args(Gradient))
     rule: Rule = margin if gradient == "exact" else Detached(margin)
     return Loss(scale=as_scale(scale), target=rule)

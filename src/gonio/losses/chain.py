@@ -4,17 +4,18 @@ One family: the pool has a temperature, the penalty has a temperature, and 0 is 
 Rows differ in their defaults alone where the formulas meet: "lse-hinge" is "max-hinge" at temperature 1.
 """
 
-from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal
 
 from gonio.equation import Loss
 from gonio.losses.table import row
 from gonio.rules import (
     COSINE,
     INNER,
+    Bias,
     Excess,
     Fixed,
     LogSumExp,
+    NoOffset,
     PoolOnly,
     Score,
     Softplus,
@@ -22,9 +23,8 @@ from gonio.rules import (
     Sum,
     as_scale,
 )
-from gonio.rules.ranges import one_of
+from gonio.rules.number import Number
 from gonio.rules.scale import ScaleLike
-from gonio.rules.schedule import Number
 
 __all__ = ["hinge", "lse_hinge", "max_hinge", "softmax", "softplus_lse"]
 
@@ -44,7 +44,7 @@ def softmax(bias: bool = True) -> Loss:
 
     Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
     """
-    return Loss(scale=Fixed(1.0), score=replace(INNER, bias=bias))
+    return Loss(scale=Fixed(1.0), score=INNER, offset=Bias() if bias else NoOffset())
 
 
 @row
@@ -158,5 +158,4 @@ def _chain(margin: Number, pool: float, penalty: float, scale: ScaleLike, score:
 
 
 def _score(name: ScoreName) -> Score:
-    one_of("score", name, get_args(ScoreName))
     return COSINE if name == "cosine" else INNER

@@ -1,5 +1,7 @@
 """Margins that multiply the angle, and the annealing that makes them trainable."""
 
+from typing import Literal
+
 from gonio.equation import Loss
 from gonio.losses.table import row
 from gonio.rules import (
@@ -8,12 +10,19 @@ from gonio.rules import (
     AngularMargin,
     Annealed,
     Annealing,
+    AsIs,
+    Detached,
+    DivideAngle,
     FeatureNorm,
     Score,
+    as_scale,
 )
-from gonio.rules.schedule import Number
+from gonio.rules.curve import Rule
+from gonio.rules.number import Number
+from gonio.rules.scale import ScaleLike
+from gonio.rules.target import PastPi
 
-__all__ = ["l_softmax", "sphereface"]
+__all__ = ["l_softmax", "sphereface", "sphereface_r"]
 
 PAPER = Annealing()
 
@@ -52,6 +61,40 @@ def sphereface(margin: float = 4.0, annealing: Number = PAPER) -> Loss:
     eq. (7), with the annealing of its authors' code.
     """
     return _multiplied(margin, annealing, COSINE)
+
+
+@row
+def sphereface_r(
+    version: Literal["v0", "v1", "v2"] = "v2",
+    margin: Number = 1.5,
+    scale: ScaleLike = 30.0,
+    gradient: Literal["exact", "detached"] = "detached",
+) -> Loss:
+    """A multiplicative margin at a fixed scale, which learns by the gradient of no margin.
+
+        loss = -log( e^{s psi(t_y)} / ( e^{s psi(t_y)} + sum_{j != y} e^{s nu(t_j)} ) )
+        psi(t) = (-1)^k cos(m t) - 2k, k = floor(m t / pi),   nu(t) = cos t      "v0"
+        psi(t) = cos(min(m t, pi)),                           nu(t) = cos t      "v1"
+        psi(t) = cos t,                                       nu(t) = cos(t / m) "v2"
+
+    Args:
+        version: "v0" and "v1" move the target, "v2" the negatives.
+        margin: m >= 1; 1 is no margin.
+        scale: s > 0, "auto" or "learned".
+        gradient: "detached" is the paper's characteristic gradient detachment, d z / d cos t = s;
+            "exact" is the derivative of the loss, with which "v1" is flat beyond pi / m.
+
+    Source: Liu et al., "SphereFace revived: unifying hyperspherical face recognition", TPAMI 2022;
+    its hard feature normalisation, without the constant factor of its authors' code.
+    """
+    past_pi: PastPi = "fold" if version == "v0" else "clamp"
+    target: Rule = AngularMargin(multiply=margin, past_pi=past_pi)
+    negative: Rule = AsIs()
+    if version == "v2":
+        target, negative = AsIs(), DivideAngle(margin)
+    if gradient == "detached":
+        target, negative = Detached(target), Detached(negative)
+    return Loss(as_scale(scale), target, negative)
 
 
 def _multiplied(margin: float, annealing: Number, score: Score) -> Loss:

@@ -1,16 +1,24 @@
 """The table: every named loss is one function with a docstring, and nothing else.
 
 `@row` reads the signature (arguments, defaults) and the docstring (summary, equation, units, source),
-so that the command line, the docs, the pictures and the tests all follow from that one place.
+so that the command line, the docs, the pictures and the tests all follow from that one place. A
+function of the user's own is a row under `module:function`, with as much as its docstring says.
 """
 
+import contextlib
+import functools
+import importlib
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ParamSpec
+import operator
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, ParamSpec, get_args, get_origin, get_type_hints
 
 from gonio.equation import Loss
-from gonio.errors import unknown_name
+from gonio.errors import ConfigError, unknown_name
+from gonio.rules.ranges import one_of
 
 P = ParamSpec("P")
 
@@ -20,7 +28,7 @@ class Row:
     """A named loss, and what its docstring says of it."""
 
     name: str
-    """As it is typed: "am-softmax"."""
+    """As it is typed: "am-softmax", or "my_losses:my_loss" for one of the user's own."""
     loss: Callable[..., Loss]
     """The function; its arguments are the loss's settings."""
     summary: str
@@ -28,6 +36,11 @@ class Row:
     arguments: dict[str, str]
     """Argument -> meaning, with its unit and range."""
     source: str
+
+    @property
+    def family(self) -> str:
+        """What the file of the function says that its losses have in common."""
+        return (sys.modules[self.loss.__module__].__doc__ or "").partition("\n\n")[0]
 
     @property
     def defaults(self) -> dict[str, object]:
@@ -42,12 +55,30 @@ _ROWS: dict[str, Row] = {}
 def row(function: Callable[P, Loss]) -> Callable[P, Loss]:
     """Enter a function that returns a loss into the table, under its name with hyphens.
 
+    Settings that are one of several words are then checked by their types.
+
     Raises:
         ValueError: its docstring lacks a part that the table shows.
     """
     name = function.__name__.replace("_", "-")
-    _ROWS[name] = _parse(name, function)
-    return function
+    checked = _checking_words(function)
+    _ROWS[name] = _complete(_read(name, checked))
+    return checked
+
+
+def _checking_words(function: Callable[P, Loss]) -> Callable[P, Loss]:
+    """The function, refusing a word that its signature does not list."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> Loss:
+        given = signature.bind(*args, **kwargs).arguments
+        for name, kind in get_type_hints(function).items():
+            if name in given and get_origin(kind) is Literal:
+                one_of(name, given[name], get_args(kind))
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def names() -> list[str]:
@@ -58,21 +89,97 @@ def names() -> list[str]:
 def get(name: str) -> Row:
     """The row of a name.
 
+    Args:
+        name: of the table, or `module:function` for a function of an installed module, or of one in
+            the current folder, that returns a `Loss`; importing it runs the module.
+
     Raises:
-        ConfigError: an unknown name; the message says which one may have been meant.
+        ConfigError: an unknown name; the message says which one may have been meant. Or a function
+            that cannot be imported, whose settings lack a type or a default, or that makes no loss.
     """
     if name in _ROWS:
         return _ROWS[name]
+    if ":" in name:
+        return _imported(name)
     raise unknown_name("loss", name, _ROWS)
 
 
-def _parse(name: str, function: Callable[..., Loss]) -> Row:
+def _imported(name: str) -> Row:
+    """The row of `module:function`."""
+    module, _, attribute = name.partition(":")
+    try:
+        with _current_folder():
+            function = operator.attrgetter(attribute)(importlib.import_module(module))
+    except (Exception, SystemExit) as error:
+        raise ConfigError(
+            f"loss: {name} cannot be imported: {_said(error)}; it is spelled module:function, and its "
+            "folder is the current one or on PYTHONPATH"
+        ) from error
+    if not callable(function):
+        raise ConfigError(
+            f"loss: {name} is of the type {type(function).__name__}; name a function that returns a "
+            "gonio.Loss"
+        )
+    try:
+        hints, signature = get_type_hints(function), inspect.signature(function)
+    except (NameError, TypeError, ValueError) as error:
+        raise ConfigError(f"loss: {name}: its settings cannot be read: {_said(error)}") from error
+    for one in signature.parameters.values():
+        if one.default is one.empty or one.name not in hints:
+            raise ConfigError(
+                f"loss: {name}: its setting {one.name!r} needs a type and a default, as in "
+                "'margin: float = 0.35'"
+            )
+    found = _read(name, _making_a_loss(name, _checking_words(function)))
+    found.loss()
+    said = {setting: found.arguments.get(setting, "") for setting in found.defaults}
+    return replace(found, arguments=said)
+
+
+@contextlib.contextmanager
+def _current_folder() -> Iterator[None]:
+    """Modules in the current folder can be imported, behind all others."""
+    before = list(sys.path)
+    sys.path.append(os.getcwd())
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _making_a_loss(name: str, function: Callable[..., Any]) -> Callable[..., Loss]:
+    """A function of the user's own, whose failures are one-line errors."""
+
+    @functools.wraps(function)
+    def checked(*args: object, **settings: object) -> Loss:
+        try:
+            loss = function(*args, **settings)
+        except Exception as error:
+            given = f"fails with {settings}" if settings else "fails"
+            raise ConfigError(f"loss: {name} {given}: {_said(error)}") from error
+        if not isinstance(loss, Loss):
+            raise ConfigError(
+                f"loss: {name} returns a value of the type {type(loss).__name__}; it must return a "
+                "gonio.Loss"
+            )
+        return loss
+
+    return checked
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _read(name: str, function: Callable[..., Loss]) -> Row:
+    """What the docstring says; empty where it does not."""
     text = inspect.cleandoc(function.__doc__ or "")
     summary, _, rest = text.partition("\n\n")
-    body, _, source = rest.partition("\nSource:")
+    body, _, source = f"\n{rest}".partition("\nSource:")
     equation, _, sections = body.partition("\nArgs:\n")
     indented = [line for line in equation.splitlines() if line.startswith("    ")]
-    parsed = Row(
+    return Row(
         name=name,
         loss=function,
         summary=" ".join(summary.split()),
@@ -80,13 +187,17 @@ def _parse(name: str, function: Callable[..., Loss]) -> Row:
         arguments=_arguments(sections.partition("\n\n")[0]),
         source=" ".join(source.split()),
     )
-    if not (parsed.summary and parsed.equation and parsed.source):
+
+
+def _complete(row: Row) -> Row:
+    """The row, if its docstring says all that the table shows."""
+    if not (row.summary and row.equation and row.source):
         raise ValueError(
-            f"{name}: the docstring needs a summary, an indented equation and a source"
+            f"{row.name}: the docstring needs a summary, an indented equation and a source"
         )
-    if set(parsed.arguments) != set(parsed.defaults):
-        raise ValueError(f"{name}: the docstring and the signature name different arguments")
-    return parsed
+    if set(row.arguments) != set(row.defaults):
+        raise ValueError(f"{row.name}: the docstring and the signature name different arguments")
+    return row
 
 
 def _arguments(block: str) -> dict[str, str]:

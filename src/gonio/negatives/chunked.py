@@ -34,11 +34,13 @@ class Chunked:
         if self.tile is not None and self.tile < 1:
             raise ValueError(f"tile: {self.tile} is below 1; give a number of classes")
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(
         self, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
     ) -> Tensor:
         """See `gonio.equation.Negatives`."""
-        size = self.tile or max(64, TILE_ELEMENTS // max(x.shape))
+        centers = classes.weight[0].numel() // x.shape[1]
+        size = self.tile or max(64, TILE_ELEMENTS // (max(x.shape) * centers))
         pool: Tensor = _Streamed.apply(  # type: ignore[no-untyped-call]
             size, labels, loss, x, *classes, *sample
         )

@@ -8,23 +8,31 @@ from gonio.geometry import unit
 from gonio.rules import Score
 
 
-def products(x: Tensor, classes: Classes, score: Score) -> Tensor:
-    """(batch, dim) against (tile, dim) -> (batch, tile) cosines, or what else `score` says."""
-    weight = classes.weight.to(x.dtype)
+def products(x: Tensor, weight: Tensor, score: Score) -> Tensor:
+    """(batch, dim) against (tile, dim) or (tile, centers, dim) -> (batch, tile) scores."""
+    centers = weight.flatten(0, -2).to(x.dtype)
     if score.unit_weight:
-        weight = unit(weight)[0]
-    product = x @ weight.T
-    return product if classes.bias is None else product + classes.bias
+        centers = unit(centers)[0]
+    product = x @ centers.T
+    return (
+        product if weight.ndim == 2 else score.of_centers(product.view(len(x), *weight.shape[:2]))
+    )
 
 
 def scores(
     x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss, first: int
 ) -> Tensor:
-    """(batch, dim) against (tile, dim) -> (batch, tile) scores, with -inf for the own class.
+    """(batch, dim) against a tile -> (batch, tile) scores, with -inf for what is no negative.
 
     `first` is the index of the tile's first class.
     """
     column = sample.column()
-    score = column.scale * loss.negative(products(x, classes, loss.score), column)
-    index = torch.arange(first, first + len(classes.weight), device=labels.device)
-    return score.masked_fill(labels[:, None] == index, -torch.inf)
+    score = column.scale * loss.negative(products(x, classes.weight, loss.score), column)
+    if classes.offset is not None:
+        score = score + classes.offset
+    whose = classes.labels
+    if whose is None:
+        whose = torch.arange(first, first + len(classes.weight), device=labels.device)
+    for own in labels.unbind(1) if labels.ndim == 2 else (labels,):
+        score = score.masked_fill(own[:, None] == whose, -torch.inf)
+    return score

@@ -1,34 +1,135 @@
 """The small frozen parts that a loss is made of. Each is a formula; none knows a named loss."""
 
-from gonio.rules.negative import Excess
-from gonio.rules.penalty import PoolOnly, Softplus
-from gonio.rules.pool import LogSumExp, Sum
+from gonio.rules.curve import Add, AsIs, Chain, Detached, Stretch, Subtract
+from gonio.rules.margins import (
+    Draw,
+    FromCounts,
+    HardnessMargin,
+    LearnedPerClass,
+    NormMargin,
+    PerClass,
+)
+from gonio.rules.mining import Everything, Hardest
+from gonio.rules.negative import (
+    Boost,
+    Bump,
+    CircleNegative,
+    Closeness,
+    Curriculum,
+    DivideAngle,
+    Excess,
+    Filter,
+    HalfSquare,
+    InverseSquareAngle,
+    KeepAbove,
+    LinearAngleNegative,
+    NarrowAngle,
+)
+from gonio.rules.number import Number
+from gonio.rules.offset import Bias, LogClasses, LogPrior, NoOffset, Threshold
+from gonio.rules.pairing import ANCHORS, BATCH, CLASSES, Pairing
+from gonio.rules.penalty import Apart, Difference, Focal, OneVersusRest, PoolOnly, Softplus
+from gonio.rules.pool import KthLargest, LogSumExp, Mean, SoftplusSum, Sum
+from gonio.rules.quantity import Quantity
 from gonio.rules.scale import Auto, FeatureNorm, Fixed, Learned, as_scale
 from gonio.rules.schedule import Annealing, Ramp, Schedule
 from gonio.rules.score import COSINE, INNER, PROJECTION, Score
-from gonio.rules.target import AngularMargin, Annealed, AsIs, Detached, Subtract
+from gonio.rules.statistics import (
+    AdaCosScale,
+    KthHardest,
+    NormQuality,
+    RunningCosine,
+    SpreadMargin,
+)
+from gonio.rules.target import (
+    AngularMargin,
+    Annealed,
+    CircleTarget,
+    LinearAngle,
+    Parabola,
+    QualityMargin,
+    SquaredMiss,
+)
+from gonio.rules.terms import BetweenClasses, Center, CenterSpread, MarginReward, NormReward, Ring
 
 __all__ = [
+    "ANCHORS",
+    "BATCH",
+    "CLASSES",
     "COSINE",
     "INNER",
     "PROJECTION",
+    "AdaCosScale",
+    "Add",
     "AngularMargin",
     "Annealed",
     "Annealing",
+    "Apart",
     "AsIs",
     "Auto",
+    "BetweenClasses",
+    "Bias",
+    "Boost",
+    "Bump",
+    "Center",
+    "CenterSpread",
+    "Chain",
+    "CircleNegative",
+    "CircleTarget",
+    "Closeness",
+    "Curriculum",
     "Detached",
+    "Difference",
+    "DivideAngle",
+    "Draw",
+    "Everything",
     "Excess",
     "FeatureNorm",
+    "Filter",
     "Fixed",
+    "Focal",
+    "FromCounts",
+    "HalfSquare",
+    "Hardest",
+    "HardnessMargin",
+    "InverseSquareAngle",
+    "KeepAbove",
+    "KthHardest",
+    "KthLargest",
     "Learned",
+    "LearnedPerClass",
+    "LinearAngle",
+    "LinearAngleNegative",
+    "LogClasses",
+    "LogPrior",
     "LogSumExp",
+    "MarginReward",
+    "Mean",
+    "NarrowAngle",
+    "NoOffset",
+    "NormMargin",
+    "NormQuality",
+    "NormReward",
+    "Number",
+    "OneVersusRest",
+    "Pairing",
+    "Parabola",
+    "PerClass",
     "PoolOnly",
+    "QualityMargin",
+    "Quantity",
     "Ramp",
+    "Ring",
+    "RunningCosine",
     "Schedule",
     "Score",
     "Softplus",
+    "SoftplusSum",
+    "SpreadMargin",
+    "SquaredMiss",
+    "Stretch",
     "Subtract",
     "Sum",
+    "Threshold",
     "as_scale",
 ]

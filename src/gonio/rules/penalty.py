@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -46,3 +47,68 @@ class PoolOnly:
 
     def __call__(self, pool: Tensor, target: Tensor) -> Tensor:
         return pool
+
+
+@dataclass(frozen=True)
+class Difference:
+    """pool - target: a penalty without a floor, which never stops pulling; 0 against nothing."""
+
+    def __call__(self, pool: Tensor, target: Tensor) -> Tensor:
+        return (pool - target).masked_fill(pool == -torch.inf, 0)
+
+
+@dataclass(frozen=True)
+class Focal:
+    """Cross-entropy, the less of it the more probable the own class already is.
+
+        (1 - p)^gamma log(1 / p),   p = 1 / (1 + exp(pool - target))
+
+    Args:
+        gamma: >= 0; at 0 it is `Softplus()`.
+
+    Raises:
+        ValueError: a negative gamma.
+
+    Source: Lin et al., "Focal loss for dense object detection", ICCV 2017, eq. (4).
+    """
+
+    gamma: float = 2.0
+
+    def __post_init__(self) -> None:
+        at_least_zero("gamma", self.gamma)
+
+    def __call__(self, pool: Tensor, target: Tensor) -> Tensor:
+        return -F.logsigmoid(target - pool) * (self.gamma * F.logsigmoid(pool - target)).exp()
+
+
+@dataclass(frozen=True)
+class OneVersusRest:
+    """The target and the pool each against 0, a border of their own, instead of each other.
+
+        weight_target log(1 + e^-target) + weight_pool pool
+
+    Args:
+        weight_target: >= 0.
+        weight_pool: >= 0.
+
+    Raises:
+        ValueError: a negative weight.
+    """
+
+    weight_target: float = 1.0
+    weight_pool: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least_zero("weight_target", self.weight_target)
+        at_least_zero("weight_pool", self.weight_pool)
+
+    def __call__(self, pool: Tensor, target: Tensor) -> Tensor:
+        return -self.weight_target * F.logsigmoid(target) + self.weight_pool * pool
+
+
+@dataclass(frozen=True)
+class Apart:
+    """log(1 + e^-target) + log(1 + e^pool): two questions, "is it near?" and "are others far?"."""
+
+    def __call__(self, pool: Tensor, target: Tensor) -> Tensor:
+        return -F.logsigmoid(target) - F.logsigmoid(-pool)

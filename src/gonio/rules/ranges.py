@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterable
 
-from gonio.rules.schedule import Number, extremes
+from gonio.rules.number import Number, extremes
 
 
 def at_least_zero(name: str, number: Number) -> None:
-    """Refuse a number, or a schedule that ever gives one, below 0 or not finite.
+    """Refuse a number, or a setting that ever gives one, below 0 or not finite.
 
     Raises:
         ValueError: names the setting.

@@ -1,6 +1,7 @@
 """Scales: what a cosine is multiplied by, and how large that number should be."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -8,26 +9,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gonio.rules.number import Number, extremes, resolved
+from gonio.rules.quantity import Quantity
 from gonio.rules.ranges import at_least_zero
-from gonio.rules.schedule import Number, Schedule, extremes, resolved
+from gonio.rules.schedule import Schedule
+from gonio.rules.state import Sizes, Slot, filled
 
 
 class Scale(Protocol):
-    """A frozen dataclass: `(norm, raw) -> (batch,)` scales, all > 0."""
+    """A frozen dataclass: `(norm, state) -> (batch,)` scales, all > 0."""
 
     def bind(self, num_classes: int, best_target: float) -> "Scale":
         """The same scale with all that depends on the classes and the margin filled in."""
 
-    def start(self) -> float | None:
-        """The first value of the learned parameter `raw`, or None where nothing is learned."""
-
-    def __call__(self, norm: Tensor, raw: Tensor | None) -> Tensor:
-        """The scale of each sample, from its embedding's norm (batch,) and the parameter ()."""
+    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+        """The scale of each sample, from its embedding's norm (batch,) and what the head keeps."""
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """The same scale for all samples: a number > 0, or a schedule.
+    """A scale from outside: a number > 0, a schedule, or a quantity.
 
     Raises:
         ValueError: a scale that is not above 0.
@@ -44,11 +45,8 @@ class Fixed:
         """Nothing depends on the classes."""
         return self
 
-    def start(self) -> None:
-        """Nothing is learned."""
-
-    def __call__(self, norm: Tensor, raw: Tensor | None) -> Tensor:
-        return torch.full_like(norm, resolved(self.value))
+    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+        return torch.ones_like(norm) * resolved(self.value)
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,7 @@ class FeatureNorm:
         """Nothing depends on the classes."""
         return self
 
-    def start(self) -> None:
-        """Nothing is learned beyond the embedding."""
-
-    def __call__(self, norm: Tensor, raw: Tensor | None) -> Tensor:
+    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
         return norm
 
 
@@ -113,10 +108,7 @@ class Auto:
         """The number."""
         return Fixed(scale_bound(num_classes, self.probability, best_target))
 
-    def start(self) -> None:
-        """Nothing is learned."""
-
-    def __call__(self, norm: Tensor, raw: Tensor | None) -> Tensor:
+    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
         raise ValueError("scale: 'auto' is not bound to a number of classes yet; call loss.bind")
 
 
@@ -158,17 +150,18 @@ class Learned:
             initial = max(scale_bound(num_classes, 0.9999, best_target), minimum + 1)
         return Learned(minimum, initial)
 
-    def start(self) -> float:
-        """The inverse of softplus at the initial value."""
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """`raw_scale`, which begins at the inverse of softplus at the initial value."""
         if self.minimum is None or self.initial is None:
             raise ValueError("scale: 'learned' is not bound to a number of classes; call loss.bind")
         above = self.initial - self.minimum
-        return above + math.log(-math.expm1(-above))
+        start = above + math.log(-math.expm1(-above))
+        return {"raw_scale": filled((), start, is_learned=True)}
 
-    def __call__(self, norm: Tensor, raw: Tensor | None) -> Tensor:
-        if self.minimum is None or raw is None:
+    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+        if self.minimum is None:
             raise ValueError("scale: 'learned' is not bound to a number of classes; call loss.bind")
-        return (self.minimum + F.softplus(raw.to(norm.dtype))).expand_as(norm)
+        return (self.minimum + F.softplus(state["raw_scale"].to(norm.dtype))).expand_as(norm)
 
 
 ScaleLike = Number | Literal["auto", "learned"] | Scale
@@ -176,7 +169,7 @@ ScaleLike = Number | Literal["auto", "learned"] | Scale
 
 
 def as_scale(scale: ScaleLike) -> Scale:
-    """A number, a schedule, "auto", "learned" or a scale -> a scale.
+    """A setting, "auto", "learned" or a scale -> a scale.
 
     Raises:
         ValueError: another word.
@@ -187,4 +180,4 @@ def as_scale(scale: ScaleLike) -> Scale:
         if scale == "learned":
             return Learned()
         raise ValueError(f"scale: {scale!r} is neither a number nor 'auto' nor 'learned'")
-    return Fixed(scale) if isinstance(scale, int | float | Schedule) else scale
+    return Fixed(scale) if isinstance(scale, int | float | Schedule | Quantity) else scale

@@ -5,10 +5,7 @@ A schedule is a pure function of the step, so the step (saved by the head) is it
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TypeVar
-
-T = TypeVar("T")
+from dataclasses import dataclass
 
 
 class Schedule(ABC):
@@ -73,7 +70,8 @@ class Annealing(Schedule):
     Raises:
         ValueError: a number outside its range.
 
-    Source: Liu et al., "SphereFace", CVPR 2017; the defaults are those of several public codes (base 1000, gamma 0.12, power 1, minimum 5), which leave 1/6 of the margin at the end.
+    Source: Liu et al., "SphereFace", CVPR 2017; the defaults are those of several public codes (base
+    1000, gamma 0.12, power 1, minimum 5), which leave 1/6 of the margin at the end.
     """
 
     base: float = 1000.0
@@ -93,39 +91,3 @@ class Annealing(Schedule):
     def extremes(self) -> tuple[float, float]:
         """The minimum and the base."""
         return self.minimum, self.base
-
-
-Number = float | Schedule
-"""A number, or a schedule that gives one at each step."""
-
-
-def extremes(number: Number) -> tuple[float, float]:
-    """The smallest and the largest value of a number or schedule."""
-    return number.extremes() if isinstance(number, Schedule) else (number, number)
-
-
-def resolved(number: Number) -> float:
-    """The number itself, where schedules must have been replaced by `at_step`.
-
-    Raises:
-        ValueError: a schedule.
-    """
-    if isinstance(number, Schedule):
-        raise ValueError(f"{number} is a schedule; ask for its number first, by loss.at(step)")
-    return number
-
-
-def at_step(part: T, step: int) -> T:
-    """`part` (a frozen dataclass, nested) with every schedule in it replaced by its number."""
-    if isinstance(part, Schedule):
-        return part(step)  # type: ignore[return-value]
-    if not is_dataclass(part) or isinstance(part, type):
-        return part
-    old = {field.name: getattr(part, field.name) for field in fields(part)}
-    new = {name: at_step(value, step) for name, value in old.items()}
-    return part if all(new[name] is old[name] for name in old) else replace(part, **new)
-
-
-def is_scheduled(part: object) -> bool:
-    """Whether any number in `part` changes with the step."""
-    return at_step(part, 0) is not part

@@ -1,25 +1,54 @@
-"""What a class scores before any rule: an inner product, a cosine, or the projection between them."""
+"""What a class scores before any rule: an inner product, a cosine, or the best of several centres."""
 
 from dataclasses import dataclass
+
+from torch import Tensor
+
+from gonio.rules.ranges import at_least_zero
 
 
 @dataclass(frozen=True)
 class Score:
-    """Which side of the product is normalised, and whether each class adds a bias.
+    """Which side of the product is normalised, and how many centres a class has.
 
-    score_j = <x, w_j> + b_j, with x and w_j replaced by their directions where `unit_*` says so.
+    score_j = <x, w_j>, with x and w_j replaced by their directions where `unit_*` says so. With
+    several centres a class has weights (centers, dim), and its score is
+
+        max_k <x, w_jk>                                              temperature 0
+        sum_k softmax_k(<x, w_jk> / T) <x, w_jk>                     temperature T > 0
+
+    Args:
+        unit_embedding: whether x is normalised.
+        unit_weight: whether w_j is.
+        centers: K >= 1, weights of each class.
+        temperature: T >= 0, how far the centres are mixed.
 
     Raises:
-        ValueError: a bias beside a normalised side; an angle has none.
+        ValueError: a number outside its range.
     """
 
     unit_embedding: bool
     unit_weight: bool
-    bias: bool = False
+    centers: int = 1
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.bias and (self.unit_embedding or self.unit_weight):
-            raise ValueError("bias: only inner products have one; normalise neither side")
+        if self.centers < 1:
+            raise ValueError(f"centers: {self.centers} is below 1; each class needs a weight")
+        if self.centers > 1 and not (self.unit_embedding and self.unit_weight):
+            raise ValueError("centers: several are defined for cosines; normalise both sides")
+        at_least_zero("temperature", self.temperature)
+
+    def of_centers(self, products: Tensor) -> Tensor:
+        """(..., centers) products with each centre -> (...) scores of the classes."""
+        if self.temperature == 0:
+            return products.amax(dim=-1)
+        return ((products / self.temperature).softmax(dim=-1) * products).sum(dim=-1)
+
+    def weight_shape(self, num_classes: int, embedding_dim: int) -> tuple[int, ...]:
+        """Of the class weights: (classes, dim), or (classes, centers, dim)."""
+        middle = () if self.centers == 1 else (self.centers,)
+        return num_classes, *middle, embedding_dim
 
 
 COSINE = Score(unit_embedding=True, unit_weight=True)

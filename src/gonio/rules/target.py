@@ -1,19 +1,19 @@
-"""Target rules: what the own class scores after the margin.
+"""Target rules: what the own class alone scores after the margin.
 
-A target rule maps `(cosine, sample) -> target`, all (batch,). Angular rules read `sample.angle`,
-whose gradient is bounded; the others change the cosine (or, for plain softmax, the inner product).
-No backend ever sees them, so they need no port to any device.
+Angular rules read `sample.angle`, whose gradient is bounded; the others change the cosine. No backend
+ever sees a target rule, so none needs a port to any device.
 """
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from gonio.rules.curve import Rule
+from gonio.rules.number import Number, extremes, resolved
 from gonio.rules.ranges import at_least_zero, one_of
-from gonio.rules.schedule import Number, extremes, resolved
 
 if TYPE_CHECKING:
     from gonio.equation import Sample
@@ -22,46 +22,13 @@ PastPi = Literal["fold", "line", "shift", "raw", "easy", "clamp"]
 """How an angular margin goes on where the shifted angle passes pi; see `AngularMargin`."""
 
 
-class Rule(Protocol):
-    """A frozen dataclass: elementwise, `(cosine, sample) -> cosine`.
+def folded_cosine(phi: Tensor) -> Tensor:
+    """Any angle in radians -> the cosine, continued beyond [0, pi] so that it falls for ever.
 
-    One that reads `sample.angle` says so by an attribute `is_angular`, so that it is never used on
-    inner products.
+    (-1)^k cos(phi) - 2k   with k = floor(phi / pi)
     """
-
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor: ...
-
-
-@dataclass(frozen=True)
-class AsIs:
-    """Leave the cosine as it is: no margin, no modulation."""
-
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
-        return cosine
-
-
-@dataclass(frozen=True)
-class Subtract:
-    """Subtract a margin: target = cosine - margin.
-
-    Slope 1 everywhere. `Subtract(0)` changes nothing.
-
-    Args:
-        margin: in units of the cosine (of the inner product, for plain softmax); >= 0.
-
-    Raises:
-        ValueError: a negative margin.
-
-    Source: Wang et al., "Additive Margin Softmax", 2018, eq. (5).
-    """
-
-    margin: Number
-
-    def __post_init__(self) -> None:
-        at_least_zero("margin", self.margin)
-
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
-        return cosine - resolved(self.margin)
+    turns = (phi / math.pi).floor()
+    return (1 - 2 * turns.remainder(2)) * phi.cos() - 2 * turns
 
 
 @dataclass(frozen=True)
@@ -128,38 +95,16 @@ class AngularMargin:
     def _cosine(self, angle: Tensor) -> Tensor:
         phi = resolved(self.multiply) * angle + resolved(self.add)
         if self.past_pi == "fold":
-            turns = (phi / math.pi).floor()
-            return (1 - 2 * turns.remainder(2)) * phi.cos() - 2 * turns
+            return folded_cosine(phi)
         if self.past_pi == "raw":
             return phi.cos()
         if self.past_pi == "clamp":
             return phi.clamp(max=math.pi).cos()
         if self.past_pi == "easy":
             return torch.where(angle < math.pi / 2, phi, angle).cos()
-        add = resolved(self.add)
-        drop = add * math.sin(add) if self.past_pi == "line" else 1 - math.cos(add)
+        add = torch.as_tensor(resolved(self.add), dtype=angle.dtype, device=angle.device)
+        drop = add * add.sin() if self.past_pi == "line" else 1 - add.cos()
         return torch.where(phi <= math.pi, phi.cos(), angle.cos() - drop)
-
-
-@dataclass(frozen=True)
-class Detached:
-    """The value of a rule with the gradient of no rule: the straight-through form.
-
-        value = rule(cosine),  d value / d cosine = 1
-
-    Source: the ArcFace authors' code since December 2022; "characteristic gradient detachment" in
-    Liu et al., "SphereFace Revived", TPAMI 2022.
-    """
-
-    rule: Rule
-
-    @property
-    def is_angular(self) -> bool:
-        """Whether the rule inside is."""
-        return getattr(self.rule, "is_angular", False)
-
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
-        return cosine + (self.rule(cosine, sample) - cosine).detach()
 
 
 @dataclass(frozen=True)
@@ -192,3 +137,147 @@ class Annealed:
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
         weight = resolved(self.weight)
         return (weight * cosine + self.rule(cosine, sample)) / (weight + 1)
+
+
+@dataclass(frozen=True)
+class LinearAngle:
+    """A straight line in the angle, instead of its cosine.
+
+        target = 1 - 2 (multiply angle + add) / pi
+
+    Slope -2 multiply / pi everywhere: no dead zone at the poles and nothing to fold.
+
+    Args:
+        multiply: m1, > 0.
+        add: m2 in radians, finite.
+
+    Raises:
+        ValueError: a number outside its range.
+
+    Source: Liu et al., "Deep hyperspherical learning", NIPS 2017 (the linear operator); Li et al.,
+    "AirFace", ICCV workshops 2019 (with the added angle).
+    """
+
+    multiply: Number = 1.0
+    add: Number = 0.0
+    is_angular = True
+
+    def __post_init__(self) -> None:
+        if not 0 < extremes(self.multiply)[0] <= extremes(self.multiply)[1] < math.inf:
+            raise ValueError(f"margin: the factor {self.multiply} must be above 0; 1 is no margin")
+        if not all(map(math.isfinite, extremes(self.add))):
+            raise ValueError(f"margin: {self.add} is not a finite number of radians")
+
+    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+        phi = resolved(self.multiply) * sample.angle + resolved(self.add)
+        return 1 - 2 * phi / math.pi
+
+
+@dataclass(frozen=True)
+class Parabola:
+    """A parabola in the angle: it pulls the harder the larger the angle.
+
+        target = top - bend (angle - start)^2
+
+    Args:
+        bend: > 0.
+        start: in radians, <= 0 so that the target falls from angle 0 on.
+        top: the target at angle `start`.
+
+    Raises:
+        ValueError: a number outside its range.
+
+    Source: Xu et al., "X2-Softmax", 2023, eq. (4).
+    """
+
+    bend: Number = 0.9
+    start: Number = 0.0
+    top: Number = 0.65
+    is_angular = True
+
+    def __post_init__(self) -> None:
+        if not 0 < extremes(self.bend)[0] <= extremes(self.bend)[1] < math.inf:
+            raise ValueError(f"bend: {self.bend} must be above 0 and finite")
+        if not -math.inf < extremes(self.start)[0] <= extremes(self.start)[1] <= 0:
+            raise ValueError(f"start: {self.start} is above 0 radians, where the target would rise")
+        if not all(map(math.isfinite, extremes(self.top))):
+            raise ValueError(f"top: {self.top} is not a finite number")
+
+    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+        return resolved(self.top) - resolved(self.bend) * (sample.angle - resolved(self.start)) ** 2
+
+
+@dataclass(frozen=True)
+class QualityMargin:
+    """A margin that turns from angular to additive as the quality of the sample rises.
+
+        target = cos(angle - margin q) - margin (1 + q),   q in [-1, 1]
+
+    At q = -1 it is ArcFace's margin, at 0 CosFace's.
+
+    Args:
+        margin: in radians and in units of the cosine, in [0, pi / 2).
+        quality: q, usually a `NormQuality`.
+        past_pi: what happens outside [0, pi], "fold" or "clamp"; see `AngularMargin`.
+
+    Raises:
+        ValueError: a number outside its range.
+
+    Source: Kim et al., "AdaFace", CVPR 2022, eq. (10).
+    """
+
+    margin: Number
+    quality: Number
+    past_pi: PastPi = "fold"
+    is_angular = True
+
+    def __post_init__(self) -> None:
+        low, high = extremes(self.margin)
+        if not 0 <= low <= high < math.pi / 2:
+            raise ValueError(f"margin: {self.margin} is out of range [0, pi / 2) radians")
+        one_of("past_pi", self.past_pi, ("fold", "clamp"))
+
+    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+        margin, quality = resolved(self.margin), resolved(self.quality)
+        phi = sample.angle - margin * quality
+        folded = self.past_pi == "fold"
+        shifted = folded_cosine(phi) if folded else phi.clamp(0, math.pi).cos()
+        return shifted - margin * (1 + quality)
+
+
+@dataclass(frozen=True)
+class CircleTarget:
+    """Weigh the own cosine by its distance from the optimum 1 + margin.
+
+        target = [1 + margin - cosine]+ (cosine - (1 - margin))
+
+    Args:
+        margin: m in [0, 1], in units of the cosine.
+        gradient: "detached" takes the weight [.]+ as a constant, as the paper does; "exact" is the
+            derivative.
+
+    Raises:
+        ValueError: a margin outside its range.
+
+    Source: Sun et al., "Circle loss", CVPR 2020, eqs. (5) and (8).
+    """
+
+    margin: Number = 0.25
+    gradient: Literal["exact", "detached"] = "detached"
+
+    def __post_init__(self) -> None:
+        at_least_zero("margin", self.margin)
+
+    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+        margin = resolved(self.margin)
+        weight = (1 + margin - cosine).relu()
+        weight = weight.detach() if self.gradient == "detached" else weight
+        return weight * (cosine - (1 - margin))
+
+
+@dataclass(frozen=True)
+class SquaredMiss:
+    """How far the own cosine is from 1: target = -(1 - cosine)^2 / 2, with slope 1 - cosine."""
+
+    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+        return -((1 - cosine) ** 2) / 2

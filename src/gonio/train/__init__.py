@@ -1,6 +1,12 @@
 """Training runs: settings, steps, checkpoints, metrics, export and evaluation."""
 
-from gonio.train.config import DataConfig, ModelConfig, OptimiseConfig, TrainConfig
+from gonio.train.config import (
+    DataConfig,
+    ModelConfig,
+    OptimiseConfig,
+    TargetsConfig,
+    TrainConfig,
+)
 from gonio.train.evaluation import embed, evaluate_backbone, write_results
 from gonio.train.export import load_backbone
 from gonio.train.interrupt import Interrupted
@@ -18,6 +24,7 @@ __all__ = [
     "OptimiseConfig",
     "Run",
     "RunFolder",
+    "TargetsConfig",
     "TrainConfig",
     "embed",
     "evaluate_backbone",

@@ -57,12 +57,40 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class TargetsConfig:
+    """What the loss is to learn of each image, beside its identity.
+
+    Args:
+        label_smoothing: share of each label that is spread evenly over all identities, in [0, 1);
+            for losses that are a cross-entropy.
+        class_weights: "equal", or "balanced" to weigh each of the N images by N / (C n), n the number
+            of images of its identity and C that of identities.
+        mixup: alpha >= 0; above 0, each image is mixed with another one of its batch, and so are their
+            labels, in the proportion lambda : 1 - lambda, lambda from Beta(alpha, alpha) at each step.
+
+    Raises:
+        ConfigError: a number outside its range.
+    """
+
+    label_smoothing: float = 0.0
+    class_weights: Literal["equal", "balanced"] = "equal"
+    mixup: float = 0.0
+
+    def __post_init__(self) -> None:
+        smoothing = self.label_smoothing
+        _require(0 <= smoothing < 1, "targets.label_smoothing", smoothing, "in [0, 1)")
+        _require(0 <= self.mixup < float("inf"), "targets.mixup", self.mixup, "finite and >= 0")
+
+
+@dataclass(frozen=True)
 class OptimiseConfig:
     """Stochastic gradient descent with momentum, the same for every loss.
 
     Args:
         epochs: passes over the training images, >= 1.
         batch_size: images in a step, >= 2; of several batches the last, if smaller, is left out.
+        per_identity: images of an identity that are drawn together, >= 1 and at most half of
+            `batch_size`; an identity whose images do not divide by it shows some of them again.
         lr: learning rate at its highest, > 0.
         momentum: in [0, 1).
         weight_decay: L2 penalty per step of weights with two dimensions or more, >= 0.
@@ -76,6 +104,7 @@ class OptimiseConfig:
 
     epochs: int = 12
     batch_size: int = 128
+    per_identity: int = 1
     lr: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-3
@@ -85,6 +114,10 @@ class OptimiseConfig:
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "optimise.epochs", self.epochs, ">= 1")
         _require(self.batch_size >= 2, "optimise.batch_size", self.batch_size, ">= 2")
+        together = self.per_identity
+        allowed = ">= 1 and at most half of optimise.batch_size"
+        is_so = 1 <= together <= self.batch_size // 2
+        _require(is_so, "optimise.per_identity", together, allowed)
         _require(0 < self.lr < float("inf"), "optimise.lr", self.lr, "finite and > 0")
         _require(0 <= self.momentum < 1, "optimise.momentum", self.momentum, "in [0, 1)")
         decay, norm = self.weight_decay, self.max_grad_norm
@@ -101,6 +134,7 @@ class TrainConfig:
         data: what is trained on.
         model: the backbone.
         loss: the loss and its settings.
+        targets: what it is given beside the identities.
         optimise: the optimizer and its schedule.
         seed: of the split, the first weights and the order of the images, in [0, 2^63).
         device: "cuda", "cpu", or "auto" for cuda where there is one.
@@ -115,6 +149,7 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=lambda: LossConfig("arcface"))
+    targets: TargetsConfig = field(default_factory=TargetsConfig)
     optimise: OptimiseConfig = field(default_factory=OptimiseConfig)
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -140,6 +175,7 @@ class TrainConfig:
             "data": DataConfig(**values["data"]),
             "model": ModelConfig(**values["model"]),
             "loss": LossConfig(loss.pop("name"), loss),
+            "targets": TargetsConfig(**values["targets"]),
             "optimise": OptimiseConfig(**values["optimise"]),
         }
         return cls(**(dict(values) | sections))

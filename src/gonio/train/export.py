@@ -31,7 +31,7 @@ def export_model(
         folder: of the run.
         config: of the run.
         weights: named `backbone.*` and `head.*`.
-        identities: names of the classes, which are the rows of `head.weight`.
+        identities: names of the classes, which are the rows of `head.weight` where there is one.
         data: fingerprint of the data set.
     """
     write_tensors(folder.weights, weights)

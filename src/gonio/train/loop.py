@@ -11,8 +11,9 @@ from torch.nn.utils import clip_grad_norm_
 from gonio.data import Images, to_float
 from gonio.errors import GonioError
 from gonio.train.config import TrainConfig
+from gonio.train.mixup import Batch, mixed
 from gonio.train.optimise import learning_rate
-from gonio.train.order import batches, batches_per_epoch
+from gonio.train.order import Order
 from gonio.train.state import TrainState
 
 
@@ -28,8 +29,9 @@ class Metrics:
         step: steps taken, this one included.
         epoch: pass over the images, from 1.
         loss: mean over the batch, in nats.
-        accuracy: share of the batch whose own class has the largest cosine of all.
-        angle_degrees: mean angle to the own class.
+        accuracy: share of the batch whose own class has the largest cosine of all; without class
+            weights, whose nearest other image is of its identity.
+        angle_degrees: mean angle to the own class, or to the nearest other image of its identity.
         learning_rate: of this step.
         gradient_norm: of all parameters together, before it was cut.
     """
@@ -43,9 +45,10 @@ class Metrics:
     gradient_norm: float
 
 
-def steps_in(config: TrainConfig, images: int) -> int:
-    """Steps of a whole run over so many images."""
-    return config.optimise.epochs * batches_per_epoch(images, config.optimise.batch_size)
+def order_of(config: TrainConfig, images: Images) -> Order:
+    """Which images each step of a run sees."""
+    optimise = config.optimise
+    return Order(images.labels, optimise.batch_size, optimise.per_identity, config.seed)
 
 
 def training_steps(
@@ -56,15 +59,15 @@ def training_steps(
     Raises:
         DivergedError: a loss or gradient that is not finite; that step changes no weight.
     """
-    optimise, total = config.optimise, steps_in(config, len(images))
-    per_epoch = batches_per_epoch(len(images), optimise.batch_size)
-    order = batches(len(images), optimise.batch_size, config.seed, state.step)
-    device = state.head.weight.device
+    optimise, order = config.optimise, order_of(config, images)
+    total = optimise.epochs * order.per_epoch
+    device = state.head.step.device
     state.model.train()
-    for chosen in islice(order, total - state.step):
-        labels = images.labels[chosen].to(device)
-        embeddings = state.backbone(to_float(images.read(chosen.tolist()).to(device)))
-        loss = _backward(state, embeddings, labels, chosen)
+    for chosen in islice(order.since(state.step), total - state.step):
+        pixels = to_float(images.read(chosen.tolist()).to(device))
+        batch = mixed(pixels, images.labels[chosen].to(device), config, state.step)
+        embeddings = state.backbone(batch.pixels)
+        loss = _backward(state, embeddings, batch, chosen)
         norm = clip_grad_norm_(state.model.parameters(), optimise.max_grad_norm)
         if not bool(norm.isfinite()):
             raise _diverged(state, chosen, f"gradient: its norm is {float(norm)}")
@@ -72,10 +75,10 @@ def training_steps(
         number = state.step + 1
         metrics = None
         if number % config.log_every == 0 or number == total:
-            right, angle = state.head.measure(embeddings.detach(), labels)
+            right, angle = state.head.measure(embeddings.detach(), batch.own)
             metrics = Metrics(
                 step=number,
-                epoch=state.step // per_epoch + 1,
+                epoch=state.step // order.per_epoch + 1,
                 loss=float(loss),
                 accuracy=float(right.float().mean()),
                 angle_degrees=math.degrees(float(angle.mean())),
@@ -89,11 +92,11 @@ def training_steps(
         yield metrics
 
 
-def _backward(state: TrainState, embeddings: Tensor, labels: Tensor, chosen: Tensor) -> Tensor:
+def _backward(state: TrainState, embeddings: Tensor, batch: Batch, chosen: Tensor) -> Tensor:
     """Leave the gradients of a batch on the parameters and return its loss."""
     state.optimizer.zero_grad()
     try:
-        loss: Tensor = state.head(embeddings, labels)
+        loss: Tensor = state.head(embeddings, batch.labels, label_mass=batch.mass)
     except ValueError as error:
         raise _diverged(state, chosen, str(error)) from error
     loss.backward()  # type: ignore[no-untyped-call]

@@ -5,19 +5,26 @@ import functools
 import operator
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from gonio import losses
 from gonio.errors import ConfigError
-from gonio.rules import Annealing, Auto, Learned, Ramp, Schedule
+from gonio.rules import Annealing, Auto, Learned, PerClass, Quantity, Ramp, Schedule
 from gonio.rules.scale import Scale
 
-MADE_OF: dict[Any, tuple[type, ...]] = {Schedule: (Ramp, Annealing), Scale: (Learned, Auto)}
+MADE_OF: dict[Any, tuple[type, ...]] = {
+    Schedule: (Ramp, Annealing),
+    Quantity: (PerClass,),
+    Scale: (Learned, Auto),
+}
 """What a mapping may stand for where a setting has this type; the last that fits is taken."""
 
-Mapped = dict[str, int | float | None]
-"""Such as `{start: 0, end: 0.5, steps: 1000}`."""
+Mapped = dict[str, int | float | list[float] | None]
+"""Such as `{start: 0, end: 0.5, steps: 1000}`, or `{values: [0.3, 0.4]}`."""
+
+PLAIN = (int, float, bool, str, NoneType)
+"""Types of settings that can be written as they are."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +32,9 @@ class LossConfig:
     """A row of the table of losses and the settings that differ from its defaults.
 
     Args:
-        name: of the loss.
-        settings: argument -> number, word or mapping. A mapping with the fields of a schedule, such
-            as `{"start": 0, "end": 0.5, "steps": 1000}` for a `Ramp`, stands for it.
+        name: of the loss, as `gonio.losses.get` takes it.
+        settings: argument -> number, word or mapping. A mapping with the fields of a rule, such as
+            `{"start": 0, "end": 0.5, "steps": 1000}` for a `Ramp`, stands for it.
 
     Raises:
         ConfigError: an unknown name or setting, or a value that the loss refuses.
@@ -48,7 +55,9 @@ class LossConfig:
                 )
         try:
             row.loss(**self.arguments())
-        except TypeError as error:
+        except ConfigError:
+            raise
+        except (AttributeError, TypeError) as error:  # a word where a rule was asked for
             raise ConfigError(
                 f"loss: {dict(self.settings)} are of a wrong type: {error}"
             ) from error
@@ -71,23 +80,39 @@ class LossConfig:
 
 
 def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with every schedule written as a mapping of its fields."""
+    """The settings with every rule written as a mapping of its fields."""
     return {
-        name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        name: asdict(value, dict_factory=_listed)
+        if is_dataclass(value) and not isinstance(value, type)
+        else value
         for name, value in settings.items()
     }
 
 
+def _listed(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in items}
+
+
 def plain_types(name: str) -> dict[str, Any]:
-    """Setting -> type of its plain value, for the loss of this name."""
+    """Setting -> type of its plain value, for the loss of this name.
+
+    Raises:
+        ConfigError: a setting of a type that has no plain value.
+    """
     row = losses.get(name)
     hints = get_type_hints(row.loss)
-    return {setting: _plain_type(hints[setting]) for setting in row.defaults}
+    return {setting: _plain_type(setting, hints[setting]) for setting in row.defaults}
 
 
-def _plain_type(hint: Any) -> Any:
+def _plain_type(name: str, hint: Any) -> Any:
     """The type with every rule replaced by the mapping that stands for it."""
     kinds = [Mapped if kind in MADE_OF else kind for kind in _alternatives(hint)]
+    for kind in kinds:
+        if kind not in (*PLAIN, Mapped) and get_origin(kind) is not Literal:
+            raise ConfigError(
+                f"loss.{name}: its type {kind} cannot be written in a file; a setting is a float, int, "
+                "bool, str, None, Literal, gonio.rules.Number or a union of these"
+            )
     return functools.reduce(operator.or_, dict.fromkeys(kinds))
 
 

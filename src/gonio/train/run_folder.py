@@ -133,7 +133,8 @@ def _numbered(config: TrainConfig) -> list[tuple[int, Path]]:
 
 
 def _stem(config: TrainConfig) -> str:
-    return f"{Path(config.data.source).expanduser().resolve().name}-{config.loss.name}"
+    loss = config.loss.name.replace(":", "-")
+    return f"{Path(config.data.source).expanduser().resolve().name}-{loss}"
 
 
 def _dashed(name: str | None) -> str:

@@ -5,12 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from gonio import losses
-from gonio.errors import CheckpointError, ConfigError
-from gonio.head import Head
+from gonio.errors import CheckpointError
 from gonio.models import build_backbone
+from gonio.train.build_head import build_head
 from gonio.train.config import DataConfig, ModelConfig, TrainConfig
-from gonio.train.loss_config import LossConfig
 from gonio.train.optimise import build_optimizer
 
 
@@ -33,16 +31,16 @@ class TrainState:
 
     Args:
         config: of the run; its seed decides the first weights.
-        num_classes: identities that are trained on.
+        class_counts: (classes,) images of each identity that is trained on.
         device: where everything is kept.
 
     Raises:
-        ConfigError: settings of the model or the loss that do not fit the data.
+        ConfigError: settings of the model or the loss that do not fit the data or each other.
     """
 
-    def __init__(self, config: TrainConfig, num_classes: int, device: torch.device) -> None:
+    def __init__(self, config: TrainConfig, class_counts: Tensor, device: torch.device) -> None:
         self.backbone = initial_backbone(config.data, config.model, config.seed)
-        self.head = _head(config.loss, config.model.embedding_dim, num_classes)
+        self.head = build_head(config, class_counts)
         self.model = nn.ModuleDict({"backbone": self.backbone, "head": self.head}).to(device)
         self.optimizer = build_optimizer(self.model, config.optimise)
         self.step = 0
@@ -90,11 +88,3 @@ class TrainState:
 
 OTHERS = ("optimizer.", "random.")
 """Beginnings of the names of tensors that are not weights."""
-
-
-def _head(config: LossConfig, embedding_dim: int, num_classes: int) -> Head:
-    loss = losses.get(config.name).loss(**config.arguments())
-    try:
-        return Head(embedding_dim, num_classes, loss)
-    except ValueError as error:
-        raise ConfigError(f"loss.{error}") from error

@@ -13,7 +13,7 @@ from gonio.train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoin
 from gonio.train.config import TrainConfig
 from gonio.train.export import export_model
 from gonio.train.interrupt import Interrupted, catch_signals
-from gonio.train.loop import steps_in, training_steps
+from gonio.train.loop import order_of, training_steps
 from gonio.train.metrics_file import MetricsFile
 from gonio.train.progress import TrainingProgress
 from gonio.train.resume import check_same_run
@@ -61,7 +61,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
     config = replace(config, out=str(folder.path))
     try:
         split = open_split(config.data, config.seed)
-        state = TrainState(config, len(split.seen.names), device)
+        counts = split.seen.labels.bincount(minlength=len(split.seen.names))
+        state = TrainState(config, counts, device)
         if resume:
             _restore(state, folder, config, split)
         folder.describe(config)
@@ -98,8 +99,8 @@ def _restore(state: TrainState, folder: RunFolder, config: TrainConfig, split: S
 
 def _fit(state: TrainState, folder: RunFolder, config: TrainConfig, split: Split) -> None:
     """Take the steps that are left, with metrics and checkpoints."""
-    steps = steps_in(config, len(split.seen))
-    batch_size = min(config.optimise.batch_size, len(split.seen))
+    order = order_of(config, split.seen)
+    steps = config.optimise.epochs * order.per_epoch
     facts = {"settings": config.to_dict(), "data": split.fingerprint}
     with (
         MetricsFile(folder.metrics, state.step) as lines,
@@ -110,7 +111,7 @@ def _fit(state: TrainState, folder: RunFolder, config: TrainConfig, split: Split
         for metrics in training_steps(state, split.seen, config):
             if metrics is not None:
                 now = time.perf_counter()
-                samples_per_second = (state.step - since) * batch_size / (now - began)
+                samples_per_second = (state.step - since) * order.images_per_batch / (now - began)
                 lines.add(metrics, samples_per_second)
                 progress.show(metrics, samples_per_second)
                 since, began = state.step, now

@@ -1,0 +1,126 @@
+"""`gonio check`: is a loss what it says it is, ours or a stranger's."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from gonio import conformance, losses
+from gonio.cli.output import show
+from gonio.cli.parser import Parser
+from gonio.conformance import CHECKS, Sizes, Subject
+from gonio.data.progress import track
+from gonio.errors import ConfigError, GonioError
+from gonio.train.config_file import parse_yaml
+from gonio.train.loss_config import LossConfig
+
+EXAMPLES = """\
+  gonio check arcface
+  gonio check arcface --set margin=0.3 --set past_pi=raw
+  gonio check my_losses:MyLoss --num-classes 10 --embedding-dim 4
+  gonio check pytorch_metric_learning.losses:CosFaceLoss --as cosface
+  gonio check pytorch_metric_learning.losses:ArcFaceLoss \\
+      --as '{name: arcface, margin: 0.4991642, past_pi: line}' --set margin=28.6 --json
+"""
+
+MINIMUM = Sizes(num_classes=2, embedding_dim=3)
+"""One other class, and a direction beside the plane in which the own class is turned away from."""
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Check a loss, and show a verdict for each part of the contract."""
+    parser = Parser("check", "Hold any loss(embeddings, labels) to the contract.", EXAMPLES)
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        help="a loss of the table, or package.module:Class for any other: a module with or without "
+        "class weights, a function of embeddings, weight and labels, or what makes one",
+    )
+    parser.add_argument("--num-classes", type=int, default=7, help="at least 2; default 7")
+    parser.add_argument("--embedding-dim", type=int, default=5, help="at least 3; default 5")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE",
+        help="an argument of the loss; may be repeated",
+    )
+    parser.add_argument(
+        "--as",
+        dest="claim",
+        metavar="LOSS",
+        help="which loss of the table it says it is: a name, or {name: NAME, SETTING: VALUE}",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    chosen = parser.parse_args(arguments)
+    sizes = Sizes(chosen.num_classes, chosen.embedding_dim)
+    for option, size, least in zip(
+        ("--num-classes", "--embedding-dim"), sizes, MINIMUM, strict=True
+    ):
+        if size < least:
+            raise ConfigError(f"{option}: {size} is below {least}")
+    with _current_folder():
+        subject = _subject(chosen.name, dict(map(_setting, chosen.set)), chosen.claim)
+        verdicts = {
+            name: conformance.examine(subject, CHECKS[name], sizes)
+            for name in track(CHECKS, subject.name, len(CHECKS))
+        }
+    if chosen.json:
+        about = {
+            "name": subject.name,
+            "as": subject.claim and subject.claim.name,
+            **sizes._asdict(),
+        }
+        checks = conformance.to_dict(subject, verdicts)
+        print(json.dumps(about | {"checks": checks}, indent=2, ensure_ascii=False))
+    else:
+        show(conformance.verdict_table(subject, verdicts))
+        print(conformance.inputs(subject, verdicts))
+    failed = [name for name, verdict in verdicts.items() if verdict.status == "fail"]
+    if failed:
+        raise GonioError(
+            f"{subject.name} fails {len(failed)} of {len(CHECKS)}: {', '.join(failed)}"
+        )
+
+
+def _subject(name: str, settings: dict[str, Any], claim: str | None) -> Subject:
+    """What is checked, with the loss whose formula it is compared with: one of ours with itself."""
+    if ":" in name:
+        subject = conformance.imported(name, settings)
+        return subject if claim is None else subject.claims(_row(claim, {}))
+    if "." in name:
+        raise ConfigError(f"{name}: a loss of another package is spelled package.module:Class")
+    return _row(name, settings).claims(_row(claim or name, {} if claim else settings, "chunked"))
+
+
+def _row(text: str, settings: dict[str, Any], backend: str = "auto") -> Subject:
+    """`arcface` or `{name: arcface, margin: 0.3}` -> that loss of the table."""
+    value = parse_yaml(text, "--as")
+    named = dict(value) if isinstance(value, dict) else {"name": value}
+    name = named.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"--as: got {text!r}; give a name or {{name: NAME, SETTING: VALUE}}")
+    config = LossConfig(name, settings | named)
+    label = ", ".join([name, *(f"{setting} {one}" for setting, one in config.settings.items())])
+    return conformance.of_loss(label, losses.get(name).loss(**config.arguments()), backend)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """`margin=28.6` -> the name and the typed value."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ConfigError(f"--set: got {text!r}; it must be SETTING=VALUE, such as margin=0.5")
+    return name, parse_yaml(value, f"--set {name}")
+
+
+@contextlib.contextmanager
+def _current_folder() -> Iterator[None]:
+    """Modules in the current folder can be imported, as under `python -m`."""
+    before = list(sys.path)
+    sys.path.append(os.getcwd())
+    try:
+        yield
+    finally:
+        sys.path[:] = before

@@ -1,0 +1,284 @@
+"""The equation, computed: from embeddings, class weights and labels to the loss of each sample."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from gonio.equation import Batch, Classes, Loss, Negatives, Sample
+from gonio.geometry import angle_between, angle_of, sum_of_directions, unit
+from gonio.ranks import place_of_rows
+from gonio.rules import AsIs, Fixed, Quantity, Sum
+from gonio.rules.curve import Rule
+from gonio.rules.number import replaced
+from gonio.rules.pool import Pool
+from gonio.rules.state import parts
+from gonio.targets import Targets
+
+T = TypeVar("T")
+
+
+class Memory(NamedTuple):
+    """What the head keeps between batches."""
+
+    state: Mapping[str, Tensor] = {}
+    """Learned numbers and running statistics by name; the latter change in place in training."""
+    step: int = 0
+    """Training batches seen before this one."""
+    is_training: bool = False
+
+
+def margin_loss(
+    embeddings: Tensor,
+    classes: Classes,
+    targets: Targets,
+    loss: Loss,
+    negatives: Negatives,
+    memory: Memory = Memory(),  # noqa: B008
+) -> Tensor:
+    """The equation, sample by sample.
+
+    A sample with several labels pays for each of them in proportion to its mass p, the others standing
+    among its negatives; and the margin of a label is weighted by its mass too:
+
+        loss_i = sum_k p_k penalty( pool of the negatives and of z_il for l != k,   z_ik )
+        z_ik = s_i (c_ik + p_k (target(c_ik) - c_ik)) + offset_k
+
+    What a negative rule reads of such a sample is the mean over its labels, weighted by mass.
+
+    Args:
+        embeddings: (batch, dim), in the dtype to compute in, float32 or float64.
+        classes: weight and offset.
+        targets: the labels.
+        loss: without schedules (`Loss.at`) and bound to the number of classes (`Loss.bind`).
+        negatives: the backend.
+        memory: what the head keeps.
+
+    Returns:
+        (batch,) losses in nats.
+    """
+    labels, mass = _merged(targets)
+    per_sample = labels.shape[1]
+    is_ours = getattr(negatives, "hands_over_gradient", False)
+    rows, weight = _Peel.apply(classes.weight, labels.clamp(min=0).flatten(), is_ours)  # type: ignore[no-untyped-call]
+    classes = classes._replace(weight=weight)
+    batch, own_norm = _batch(embeddings, rows, classes, labels, loss, negatives, memory)
+    if memory.is_training:
+        remember(loss, _mean_batch(batch, mass, per_sample), after=False)
+    batch = batch._replace(state=_snapshot(memory.state))
+
+    scale = _with_numbers(loss.scale, batch)(batch.norm, batch.state)
+    sample = Sample(scale, batch.norm, batch.cosine, batch.angle, batch.cosine)
+    target = _with_numbers(loss.target, batch)(batch.cosine, sample)
+    if mass is not None:
+        target = batch.cosine + mass.flatten() * (target - batch.cosine)
+    score = batch.cosine
+    if loss.score.unit_embedding and not loss.score.unit_weight:
+        target, score = target * own_norm, score * own_norm
+    sample = sample._replace(target=target)
+    own = scale * target
+    if classes.offset is not None:
+        own = own + classes.offset[batch.labels]
+    own = own.view(labels.shape).masked_fill(labels < 0, -torch.inf)
+
+    loss = replace(loss, negative=_with_columns(loss.negative, batch, mass, per_sample))
+    sample = Sample(*(_mean(fact, mass, per_sample) for fact in sample))
+    x = unit(embeddings)[0] if loss.score.unit_embedding else embeddings
+    pool = negatives(x, classes, sample, labels, loss)
+    losses = mass_weighted(pool, own, mass, loss)
+    if targets.smoothing:
+        everything = own.masked_fill(labels < 0, 0).sum(dim=1) + _sum_of_negatives(
+            x, classes, sample, score.view(labels.shape), labels, loss, negatives
+        )
+        held = own if mass is None else (mass * own.masked_fill(labels < 0, 0))
+        spread = held.sum(dim=1) - everything / len(classes.weight)
+        losses = losses + targets.smoothing * spread
+    losses = losses * loss.mining(losses.detach())
+    for term in loss.terms:
+        losses = losses + _mean(term(batch), mass, per_sample)
+    if memory.is_training:
+        remember(
+            loss, _mean_batch(batch._replace(state=memory.state), mass, per_sample), after=True
+        )
+    return losses
+
+
+def mass_weighted(pool: Tensor, own: Tensor, mass: Tensor | None, loss: Loss) -> Tensor:
+    """(batch,) pools and (batch, k) scores of labels -> (batch,) losses; -inf is no label."""
+    if mass is None:
+        return loss.penalty(pool, own[:, 0])
+    is_rival = loss.pairing.positives == "rivals"
+    losses = torch.zeros_like(pool)
+    for k in range(own.shape[1]):
+        others = torch.cat([own[:, :k], own[:, k + 1 :]], dim=1)
+        rivals = torch.cat([pool[:, None], others], dim=1)
+        against = loss.pool.value(loss.pool.fold(rivals)) if is_rival else pool
+        is_none = own[:, k] == -torch.inf
+        cost = loss.penalty(against, own[:, k].masked_fill(is_none, 0))
+        losses = losses + (mass[:, k] * cost).masked_fill(is_none, 0)
+    return losses
+
+
+@torch.no_grad()
+def remember(loss: Loss, batch: Batch, *, after: bool) -> None:
+    """Let the running statistics of a loss take in a training batch, in place."""
+    updates = [
+        part.update
+        for part in parts(loss)
+        if hasattr(part, "update") and getattr(part, "updates_after", False) == after
+    ]
+    if not updates or place_of_rows(batch.cosine)[1] == 0:
+        return
+    for update in updates:
+        for name, value in update(batch).items():
+            batch.state[name].copy_(value)
+
+
+def _merged(targets: Targets) -> tuple[Tensor, Tensor | None]:
+    """Each label of a sample once, with all of its mass; -1 for a label without mass."""
+    labels, mass = targets.labels, targets.mass
+    if mass is None:
+        return labels, None
+    is_same = labels[:, :, None] == labels[:, None, :]
+    total = (is_same * mass[:, None, :]).sum(dim=2)
+    is_first = is_same.int().argmax(dim=2) == torch.arange(labels.shape[1], device=labels.device)
+    is_label = is_first & (total > 0)
+    return labels.masked_fill(~is_label, -1), total.masked_fill(~is_label, 0)
+
+
+def _batch(
+    embeddings: Tensor,
+    rows: Tensor,
+    classes: Classes,
+    labels: Tensor,
+    loss: Loss,
+    negatives: Negatives,
+    memory: Memory,
+) -> tuple[Batch, Tensor]:
+    """The facts of every (sample, label), and the norms of the own classes' weights."""
+    x, norm = unit(embeddings)
+    if labels.shape[1] > 1:
+        embeddings, x, norm = (
+            fact.repeat_interleave(labels.shape[1], dim=0) for fact in (embeddings, x, norm)
+        )
+    rows = rows.to(x.dtype)
+    directions, norms = unit(rows.flatten(0, -2))
+    centers = directions.view(len(x), loss.score.centers, x.shape[1])
+    own, own_norm = centers[:, 0], norms
+    if loss.score.centers > 1:
+        to_centers = (x[:, None] * centers).sum(dim=2)
+        own = centers[torch.arange(len(x), device=x.device), to_centers.detach().argmax(dim=1)]
+    if loss.score.centers > 1 and loss.score.temperature > 0:
+        cosine = loss.score.of_centers(to_centers)
+        angle = angle_of(cosine)
+    else:
+        cosine = (x * own if loss.score.unit_embedding else embeddings * rows).sum(dim=1)
+        angle = angle_between(x, own)
+
+    def sweep(rule: Rule, pool: Pool, *, scale: float = 1.0, x: Tensor | None = None) -> Tensor:
+        query = _query(_with_columns(rule, batch, None, 1), pool, scale, loss)
+        sample = Sample(torch.full_like(norm, scale), norm, cosine, angle, cosine)
+        directions = batch.x if x is None else x
+        return negatives(directions, Classes(classes.weight), sample, batch.labels, query)
+
+    flat, (state, step, is_training) = labels.clamp(min=0).flatten(), memory
+    batch = Batch(
+        flat, embeddings, x, own, centers, norm, cosine, angle, state, step, is_training, sweep
+    )
+    return batch, own_norm
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _query(rule: Rule, pool: Pool, scale: float, loss: Loss) -> Loss:
+    """A loss that asks for one pool of the cosines with the classes of another."""
+    score = replace(loss.score, unit_embedding=True, unit_weight=True)
+    return Loss(Fixed(scale), negative=rule, pool=pool, score=score)
+
+
+def _snapshot(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state as it is now: later batches change the numbers in place, which autograd may hold."""
+    return {
+        name: tensor if tensor.requires_grad or tensor.ndim else tensor.clone()
+        for name, tensor in state.items()
+    }
+
+
+def _with_numbers(part: T, batch: Batch) -> T:
+    """A part with every quantity in it replaced by (rows,) or () numbers."""
+    return replaced(part, Quantity, lambda quantity: quantity(batch))
+
+
+def _with_columns(rule: Rule, batch: Batch, mass: Tensor | None, per_sample: int) -> Rule:
+    """A negative rule with every quantity replaced by (batch, 1) or () constants."""
+
+    def column(quantity: Quantity) -> Tensor:
+        value = quantity(batch).detach()
+        return _mean(value, mass, per_sample)[:, None] if value.ndim else value
+
+    return replaced(rule, Quantity, column)
+
+
+def _mean(rows: Tensor, mass: Tensor | None, per_sample: int) -> Tensor:
+    """(rows,) -> (batch,): the mean over the labels of a sample, weighted by mass."""
+    return rows if mass is None else (rows.view(-1, per_sample) * mass).sum(dim=1)
+
+
+def _mean_batch(batch: Batch, mass: Tensor | None, per_sample: int) -> Batch:
+    """One row for each sample: that of its heaviest label, with the mean cosine and angle."""
+    if mass is None:
+        return batch
+    heaviest = mass.argmax(dim=1) + per_sample * torch.arange(len(mass), device=mass.device)
+    return batch._replace(
+        labels=batch.labels[heaviest],
+        embeddings=batch.embeddings[heaviest],
+        x=batch.x[heaviest],
+        own=batch.own[heaviest],
+        centers=batch.centers[heaviest],
+        norm=batch.norm[heaviest],
+        cosine=_mean(batch.cosine, mass, per_sample),
+        angle=_mean(batch.angle, mass, per_sample),
+    )
+
+
+def _sum_of_negatives(
+    x: Tensor,
+    classes: Classes,
+    sample: Sample,
+    own: Tensor,
+    labels: Tensor,
+    loss: Loss,
+    negatives: Negatives,
+) -> Tensor:
+    """(batch,): the sum of z_ij over the negatives, for which plain scores need no sweep."""
+    if not isinstance(loss.negative, AsIs) or loss.score.centers > 1:
+        return negatives(x, classes, sample, labels, replace(loss, pool=Sum()))
+    weight = classes.weight.to(x.dtype)
+    total = sum_of_directions(weight) if loss.score.unit_weight else weight.sum(dim=0)
+    found = sample.scale * (x @ total - own.masked_fill(labels < 0, 0).sum(dim=1))
+    if classes.offset is None:
+        return found
+    of_labels = classes.offset[labels.clamp(min=0)].masked_fill(labels < 0, 0)
+    return found + classes.offset.sum() - of_labels.sum(dim=1)
+
+
+class _Peel(torch.autograd.Function):
+    """(classes, ...), (rows,) -> the rows of the own classes, and the weight itself.
+
+    The weight goes on to the negatives through this node, so that backward receives their dense
+    gradient and adds the own classes' rows to it: into the same buffer, if the backend says by
+    `hands_over_gradient` that nobody else holds it. Indexing alone would make autograd fill a second
+    buffer of the weight's size.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, labels: Tensor, is_ours: bool) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(labels)
+        ctx.is_ours = is_ours
+        return weight[labels], weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, rows: Tensor, dense: Tensor) -> tuple[Tensor, None, None]:
+        add = dense.index_add_ if ctx.is_ours and not torch.is_grad_enabled() else dense.index_add
+        return add(0, ctx.saved_tensors[0], rows), None, None

@@ -1,0 +1,337 @@
+"""Margins that differ from class to class or from sample to sample: quantities for a target rule."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from gonio.ranks import place_of_rows, rows_of_all
+from gonio.rules.negative import KeepAbove
+from gonio.rules.pool import Mean
+from gonio.rules.quantity import Quantity
+from gonio.rules.ranges import one_of
+from gonio.rules.state import Sizes, Slot, filled
+
+if TYPE_CHECKING:
+    from gonio.equation import Batch
+
+
+@dataclass(frozen=True, repr=False)
+class PerClass(Quantity):
+    """A margin for each class, given by the user.
+
+    Args:
+        values: one number for each class, in the unit of the rule that it is given to.
+
+    Raises:
+        ValueError: no number, one that is not finite, or another number of them than of classes.
+    """
+
+    values: tuple[float, ...]
+
+    def __init__(self, values: Iterable[float]) -> None:
+        numbers = tuple(float(value) for value in values)
+        object.__setattr__(self, "values", numbers)
+        wrong = [row for row, value in enumerate(numbers) if not math.isfinite(value)]
+        if wrong or not numbers:
+            what = f"{numbers[wrong[0]]} for class {wrong[0]}" if wrong else "nothing"
+            raise ValueError(f"margin: got {what}; give a finite number for each class")
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{value:g}" for value in self.values[:3])
+        return f"PerClass([{shown}{', ...' if len(self.values) > 3 else ''}])"
+
+    def typical(self) -> float:
+        """The mean over the classes."""
+        return sum(self.values) / len(self.values)
+
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest."""
+        return min(self.values), max(self.values)
+
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """`margins`."""
+        if len(self.values) != sizes.num_classes:
+            raise ValueError(
+                f"margin: {len(self.values)} numbers for {sizes.num_classes} classes; give one for each"
+            )
+        start = torch.tensor(self.values, dtype=torch.float64)
+        return {"margins": filled((sizes.num_classes,), start)}
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        return batch.state["margins"][batch.labels]
+
+
+@dataclass(frozen=True)
+class FromCounts(Quantity):
+    """A margin for each class from its number of training samples n: rare classes get a larger one.
+
+        margin = low + (high - low) (v - min v) / (max v - min v),   v = n^-power
+        margin = high v / max v                                      where `low` is None
+
+    Where all classes are equally frequent the first form gives (low + high) / 2.
+
+    Args:
+        power: >= 0.
+        high: of the rarest class, in the unit of the rule that it is given to.
+        low: of the most frequent class; None takes the second form.
+
+    Raises:
+        ValueError: numbers outside their range, or counts that are not known or below 1.
+
+    Source: Ha et al., "Google landmark recognition 2020 competition third place solution", 2020; the
+    second form is Cao et al., "Learning imbalanced datasets with label-distribution-aware margin
+    loss", NeurIPS 2019.
+    """
+
+    power: float = 0.25
+    high: float = 0.5
+    low: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.power < math.inf:
+            raise ValueError(f"power: {self.power} is not a finite number >= 0")
+        if not -math.inf < self.extremes()[0] <= self.extremes()[1] < math.inf:
+            raise ValueError(f"low, high: {self.low}, {self.high} must be finite, low <= high")
+
+    def typical(self) -> float:
+        """The middle of its range."""
+        return sum(self.extremes()) / 2
+
+    def extremes(self) -> tuple[float, float]:
+        """`low`, or 0, and `high`."""
+        return 0.0 if self.low is None else self.low, self.high
+
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """`margins`."""
+        counts = sizes.known_counts("a margin from counts").double()
+        if bool((counts < 1).any()):
+            empty = int((counts < 1).nonzero()[0])
+            raise ValueError(
+                f"class_counts: {counts[empty].item():g} for class {empty}; a margin from counts "
+                "needs at least one sample of each class"
+            )
+        rarity = counts**-self.power
+        if self.low is None:
+            margins = self.high * rarity / rarity.max()
+        elif rarity.min() == rarity.max():
+            margins = torch.full_like(rarity, self.typical())
+        else:
+            share = (rarity - rarity.min()) / (rarity.max() - rarity.min())
+            margins = self.low + (self.high - self.low) * share
+        return {"margins": filled((sizes.num_classes,), margins)}
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        return batch.state["margins"][batch.labels]
+
+
+@dataclass(frozen=True)
+class LearnedPerClass(Quantity):
+    """A margin for each class that the optimizer learns, kept in a range by cutting it off.
+
+    The loss alone always wants it smaller; add a `MarginReward`.
+
+    Args:
+        start: where it begins.
+        low: its smallest value.
+        high: its largest value.
+
+    Raises:
+        ValueError: low <= start <= high does not hold.
+
+    Source: Liu et al., "AdaptiveFace", CVPR 2019, section 3.2.
+    """
+
+    start: float = 0.35
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not -math.inf < self.low <= self.start <= self.high < math.inf:
+            raise ValueError(f"{self}: low <= start <= high is required")
+
+    def typical(self) -> float:
+        """Where it begins."""
+        return self.start
+
+    def extremes(self) -> tuple[float, float]:
+        """`low` and `high`."""
+        return self.low, self.high
+
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """`margins`."""
+        return {"margins": filled((sizes.num_classes,), self.start, is_learned=True)}
+
+    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
+        """Back into the range, which the last step may have left."""
+        return {"margins": batch.state["margins"].clamp(self.low, self.high)}
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        return batch.state["margins"][batch.labels]
+
+
+@dataclass(frozen=True)
+class Draw(Quantity):
+    """A margin drawn anew for each sample of a training batch; outside training it is the mean.
+
+        margin ~ normal(mean, std)
+
+    The draws follow from the head's saved `seed` and `step` and the place of the sample in the batch
+    of all ranks, so a run that goes on draws what it would have drawn.
+
+    Args:
+        mean: in the unit of the rule that it is given to.
+        std: >= 0.
+        order: "random"; "hardest" gives the largest margin to the sample with the smallest own
+            cosine, the second largest to the next; "published" is the authors' code for that, which
+            indexes by the sorting permutation instead of its inverse and so pairs at random.
+
+    Raises:
+        ValueError: a number outside its range, or an unknown order.
+
+    Source: Boutros et al., "ElasticFace", CVPR workshops 2022, eqs. (5) to (7).
+    """
+
+    mean: float
+    std: float
+    order: Literal["random", "hardest", "published"] = "random"
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mean) and 0 <= self.std < math.inf):
+            raise ValueError(f"{self}: a finite mean and a finite std >= 0 are required")
+        one_of("order", self.order, ("random", "hardest", "published"))
+
+    def typical(self) -> float:
+        """The mean."""
+        return self.mean
+
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """`seed`, drawn from torch's global generator."""
+        return {"seed": Slot((), _draw_seed, dtype=torch.int64)}
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        if not batch.is_training:
+            return torch.full_like(batch.cosine, self.mean)
+        before, total = place_of_rows(batch.cosine)
+        generator = torch.Generator().manual_seed((int(batch.state["seed"]) + batch.step) % 2**63)
+        drawn = torch.randn(total, generator=generator).to(batch.cosine)
+        if self.order != "random":
+            easiest_first = rows_of_all(batch.cosine).argsort(descending=True)
+            place = easiest_first if self.order == "published" else easiest_first.argsort()
+            drawn = drawn.sort().values[place]
+        return self.mean + self.std * drawn[before : before + len(batch.cosine)]
+
+
+def _draw_seed(tensor: Tensor) -> None:
+    tensor.copy_(torch.randint(2**62, (), dtype=torch.int64))
+
+
+@dataclass(frozen=True)
+class NormMargin(Quantity):
+    """A margin that rises linearly with the norm a of the embedding, which stands for its quality.
+
+        margin = low + (high - low) (a - norm_low) / (norm_high - norm_low),   a cut to the range
+
+    Its gradient reaches the norm.
+
+    Args:
+        low: at `norm_low`, in the unit of the rule that it is given to.
+        high: at `norm_high`.
+        norm_low: > 0.
+        norm_high: above `norm_low`.
+
+    Raises:
+        ValueError: a number outside its range.
+
+    Source: Meng et al., "MagFace", CVPR 2021, section 3.2.
+    """
+
+    low: float = 0.45
+    high: float = 0.8
+    norm_low: float = 10.0
+    norm_high: float = 110.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.norm_low < self.norm_high < math.inf and -math.inf < self.low):
+            raise ValueError(f"{self}: 0 < norm_low < norm_high is required")
+        if not self.low <= self.high < math.inf:
+            raise ValueError(f"{self}: low <= high is required")
+
+    def typical(self) -> float:
+        """The middle of its range."""
+        return (self.low + self.high) / 2
+
+    def extremes(self) -> tuple[float, float]:
+        """`low` and `high`."""
+        return self.low, self.high
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        norm = batch.norm.clamp(self.norm_low, self.norm_high)
+        share = (norm - self.norm_low) / (self.norm_high - self.norm_low)
+        return self.low + (self.high - self.low) * share
+
+
+@dataclass(frozen=True)
+class HardnessMargin(Quantity):
+    """A margin that rises with the mean cosine of the hard negatives of the sample.
+
+        margin = base + slope mean{ c_j : c_j > cos(angle + hard) },   base where there is none
+
+    Args:
+        base: m0 in radians, in (-pi, pi).
+        slope: m1 >= 0.
+        hard: in radians, in (-pi, pi); a negative is hard beyond the own angle plus this.
+        gradient: "exact" is the derivative; "detached" takes the mean as a constant, as the authors'
+            code does.
+
+    Raises:
+        ValueError: a number outside its range.
+
+    Source: Zeng et al., "NPCFace: negative-positive collaborative training for large-scale face
+    recognition", 2020, and its authors' code.
+    """
+
+    base: float = 0.4
+    slope: float = 0.2
+    hard: float = 0.5
+    gradient: Literal["exact", "detached"] = "exact"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.slope < math.inf:
+            raise ValueError(f"slope: {self.slope} is not a finite number >= 0")
+        if not (abs(self.base) < math.pi and abs(self.hard) < math.pi):
+            raise ValueError(f"margin: {self} is out of range (-pi, pi) radians")
+        one_of("gradient", self.gradient, ("exact", "detached"))
+
+    def typical(self) -> float:
+        """The margin where there is no hard negative."""
+        return self.base
+
+    def extremes(self) -> tuple[float, float]:
+        """From a mean cosine of -1 to one of 1."""
+        return self.base - self.slope, self.base + self.slope
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        mean = batch.sweep(KeepAbove(Border(self.hard)), Mean())
+        return self.base + self.slope * (mean.detach() if self.gradient == "detached" else mean)
+
+
+@dataclass(frozen=True)
+class Border(Quantity):
+    """The own cosine with an angular margin, as a border for the negatives; taken as a constant.
+
+    Args:
+        margin: in radians, in (-pi, pi).
+    """
+
+    margin: float
+
+    def typical(self) -> float:
+        """That of an own angle of 0."""
+        return math.cos(self.margin)
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        return (batch.angle + self.margin).cos().detach()

@@ -1,0 +1,36 @@
+"""Quantities: settings of a rule that differ from sample to sample, such as a margin by class.
+
+A setting is a number, a schedule of the training step, or a quantity of the batch. A quantity is
+computed once for each batch, outside every backend, and put in the place of the setting.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from gonio.rules.state import Sizes, Slot
+
+if TYPE_CHECKING:
+    from gonio.equation import Batch
+
+
+class Quantity(ABC):
+    """A number for each sample of a batch; subclasses are frozen dataclasses."""
+
+    @abstractmethod
+    def __call__(self, batch: "Batch") -> Tensor:
+        """(rows,), or () for a number that all samples share."""
+
+    @abstractmethod
+    def typical(self) -> float:
+        """The number that stands for it where there is no batch, as in a picture."""
+
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest number to expect."""
+        return self.typical(), self.typical()
+
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """What it keeps between batches."""
+        return {}

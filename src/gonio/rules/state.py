@@ -1,0 +1,98 @@
+"""What a part of a loss keeps between batches: learned numbers and running statistics.
+
+A part says by `slots` which tensors it needs; the head makes them, as parameters if they are learned
+and as buffers if not, so that they are trained, saved and moved with it. In training mode a part with
+`update` is asked for new values before the loss is computed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Sizes(NamedTuple):
+    """What a slot may depend on."""
+
+    num_classes: int
+    embedding_dim: int
+    counts: Tensor | None = None
+    """(classes,): training samples of each class; None where they are not known."""
+
+    def known_counts(self, name: str) -> Tensor:
+        """The counts, for a part that cannot do without.
+
+        Raises:
+            ValueError: they are not known.
+        """
+        if self.counts is None:
+            raise ValueError(
+                f"class_counts: {name} needs the number of training samples of each class; build the "
+                "head with class_counts=torch.bincount(labels, minlength=num_classes)"
+            )
+        return self.counts
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tensor that a part of a loss keeps in the head.
+
+    Args:
+        shape: of the tensor; () for a number, (classes,) for one of each class.
+        fill: writes the first value into it.
+        is_learned: whether the optimizer changes it (a parameter) or the part itself (a buffer).
+        dtype: of the tensor; None is the head's.
+    """
+
+    shape: tuple[int, ...]
+    fill: Callable[[Tensor], object]
+    is_learned: bool = False
+    dtype: torch.dtype | None = None
+
+
+def filled(shape: tuple[int, ...], value: float | Tensor, *, is_learned: bool = False) -> Slot:
+    """A slot whose first value is a number, or a tensor of its shape."""
+    if isinstance(value, Tensor):
+        return Slot(shape, lambda tensor: tensor.copy_(value), is_learned)
+    return Slot(shape, lambda tensor: tensor.fill_(value), is_learned)
+
+
+def parts(part: object) -> Iterator[object]:
+    """A frozen dataclass and every part inside it, in order; each part once."""
+    seen = set()
+
+    def walk(one: object) -> Iterator[object]:
+        if isinstance(one, tuple):
+            for item in one:
+                yield from walk(item)
+        elif is_dataclass(one) and not isinstance(one, type) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            for field in fields(one):
+                yield from walk(getattr(one, field.name))
+
+    return walk(part)
+
+
+def slots(part: object, sizes: Sizes) -> dict[str, Slot]:
+    """Every slot that a part, and the parts inside it, ask for, by name.
+
+    Raises:
+        ValueError: two different parts ask for the same name.
+    """
+    found: dict[str, Slot] = {}
+    owners: dict[str, object] = {}
+    for one in parts(part):
+        for name, slot in getattr(one, "slots", _nothing)(sizes).items():
+            if name in found and owners[name] != one:
+                raise ValueError(
+                    f"loss: {owners[name]} and {one} both keep {name!r}; a loss has room for one"
+                )
+            found[name], owners[name] = slot, one
+    return found
+
+
+def _nothing(sizes: Sizes) -> dict[str, Slot]:
+    return {}

@@ -1,0 +1,283 @@
+"""Running statistics of training, kept by the head as buffers and the same on every rank."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from gonio.ranks import rows_of_all
+from gonio.rules import pool
+from gonio.rules.curve import AsIs
+from gonio.rules.quantity import Quantity
+from gonio.rules.ranges import one_of
+from gonio.rules.scale import Fixed
+from gonio.rules.state import Sizes, Slot, filled
+
+if TYPE_CHECKING:
+    from gonio.equation import Batch
+
+
+def check_momentum(momentum: float) -> None:
+    """Refuse a share of the old value that is none.
+
+    Raises:
+        ValueError: outside [0, 1].
+    """
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"momentum: {momentum} is out of range [0, 1]")
+
+
+@dataclass(frozen=True)
+class RunningCosine(Quantity):
+    """The running mean of the own cosine over the training batches: how far training has come.
+
+        level <- momentum level + (1 - momentum) mean cos t_y,   from 0
+
+    Args:
+        momentum: share of the old value, in [0, 1].
+
+    Raises:
+        ValueError: a momentum outside its range.
+
+    Source: Huang et al., "CurricularFace", CVPR 2020, and its authors' code.
+    """
+
+    momentum: float = 0.99
+
+    def __post_init__(self) -> None:
+        check_momentum(self.momentum)
+
+    def typical(self) -> float:
+        """Where it begins."""
+        return 0.0
+
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """`level`."""
+        return {"level": filled((), 0.0)}
+
+    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
+        """Take in a batch."""
+        mean = rows_of_all(batch.cosine).mean()
+        return {"level": self.momentum * batch.state["level"] + (1 - self.momentum) * mean}
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        return batch.state["level"]
+
+
+@dataclass(frozen=True)
+class NormQuality(Quantity):
+    """The quality of a sample: its norm against the running mean and spread of all norms.
+
+        q = h (a - mean) / (std + 0.001), cut to [-1, 1];   a the norm, cut to [0.001, 100]
+        mean <- momentum mean + (1 - momentum) batch mean,   std likewise,   from 20 and 100
+
+    A batch of one sample has no spread and leaves both as they are.
+
+    Args:
+        concentration: h > 0.
+        momentum: share of the old value, in [0, 1].
+        gradient: "detached" takes q as a constant, as the paper does; "exact" lets the loss change
+            the norm.
+
+    Raises:
+        ValueError: a number outside its range.
+
+    Source: Kim et al., "AdaFace", CVPR 2022, eq. (9) and its public code.
+    """
+
+    concentration: float = 0.333
+    momentum: float = 0.99
+    gradient: Literal["exact", "detached"] = "detached"
+
+    def __post_init__(self) -> None:
+        check_momentum(self.momentum)
+        one_of("gradient", self.gradient, ("exact", "detached"))
+        if not 0 < self.concentration < math.inf:
+            raise ValueError(f"h: {self.concentration} must be above 0 and finite")
+
+    def typical(self) -> float:
+        """A sample like all others."""
+        return 0.0
+
+    def extremes(self) -> tuple[float, float]:
+        """It is cut to this."""
+        return -1.0, 1.0
+
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """`norm_mean` and `norm_std`."""
+        return {"norm_mean": filled((), 20.0), "norm_std": filled((), 100.0)}
+
+    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
+        """Take in a batch."""
+        norms = rows_of_all(batch.norm).clamp(0.001, 100)
+        if len(norms) < 2:
+            return {}
+        seen = {"norm_mean": norms.mean(), "norm_std": norms.std()}
+        return {
+            name: self.momentum * batch.state[name] + (1 - self.momentum) * value
+            for name, value in seen.items()
+        }
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        norm = batch.norm.detach() if self.gradient == "detached" else batch.norm
+        norm = norm.clamp(0.001, 100)
+        spread = batch.state["norm_std"] + 0.001
+        return (self.concentration * (norm - batch.state["norm_mean"]) / spread).clamp(-1, 1)
+
+
+@dataclass(frozen=True)
+class KthHardest(Quantity):
+    """The cosine of the k-th hardest negative of each sample: a border for `NarrowAngle`.
+
+    Args:
+        k: >= 1; with fewer negatives than that all of them are above the border.
+
+    Raises:
+        ValueError: k below 1.
+    """
+
+    k: int
+
+    def __post_init__(self) -> None:
+        pool.KthLargest(self.k)
+
+    def typical(self) -> float:
+        """Above every cosine."""
+        return 2.0
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        with torch.no_grad():
+            return batch.sweep(AsIs(), pool.KthLargest(self.k))
+
+
+@dataclass(frozen=True)
+class SpreadMargin(Quantity):
+    """A margin for each class from how spread out and how frequent it is, renewed once in a while.
+
+        margin_c = base w_c,   w_c = g (1 - sigmoid(T (k_c - mean k) / std k)) + (1 - g) f_c
+        f_c = (cos(pi n_c / (1.05 max n)) + 1) / 2
+        k_c = r (D - r^2) / (1 - r^2),   r = |sum of the unit embeddings of class c| / n_c
+
+    Over `every` training batches the unit embeddings of each class are summed up; then the margins
+    are renewed from the sums and the sums begin anew. Until the first renewal w_c = 1. A class that
+    was not seen keeps its margin, and takes no part in the mean and the spread of k.
+
+    Args:
+        base: in the unit of the rule that it is given to, >= 0.
+        temperature: T >= 0.
+        balance: g in [0, 1]: 1 looks at the spread alone, 0 at the frequency alone.
+        every: training batches between two renewals, >= 1.
+
+    Raises:
+        ValueError: a number outside its range, or counts that are not known.
+
+    Source: Oinar et al., "KappaFace: adaptive additive angular margin loss for deep face
+    recognition", IEEE Access 2023, with the constants of public code.
+    """
+
+    base: float = 0.62
+    temperature: float = 0.55
+    balance: float = 0.7
+    every: int = 1000
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.base < math.inf and 0 <= self.temperature < math.inf):
+            raise ValueError(f"{self}: base and temperature must be finite and >= 0")
+        if not (0 <= self.balance <= 1 and self.every >= 1):
+            raise ValueError(f"{self}: balance in [0, 1] and every >= 1 are required")
+
+    def typical(self) -> float:
+        """The base."""
+        return self.base
+
+    def extremes(self) -> tuple[float, float]:
+        """From 0 to the base."""
+        return 0.0, self.base
+
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """`margins`, `frequency_weight`, and the sums `embedding_sums`, `seen`."""
+        counts = sizes.known_counts("KappaFace").double()
+        frequency = ((math.pi * counts / (1.05 * counts.max().clamp(min=1))).cos() + 1) / 2
+        classes = (sizes.num_classes,)
+        return {
+            "margins": filled(classes, self.base),
+            "frequency_weight": filled(classes, frequency),
+            "embedding_sums": filled((*classes, sizes.embedding_dim), 0.0),
+            "seen": filled(classes, 0.0),
+        }
+
+    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
+        """Take in a batch, and renew the margins where it is time."""
+        x, labels = rows_of_all(batch.x), rows_of_all(batch.labels)
+        sums = batch.state["embedding_sums"].index_add(0, labels, x.to(batch.state["seen"].dtype))
+        seen = batch.state["seen"].index_add(0, labels, torch.ones_like(labels, dtype=sums.dtype))
+        if (batch.step + 1) % self.every:
+            return {"embedding_sums": sums, "seen": seen}
+        return {
+            "margins": self._margins(sums, seen, batch.state),
+            "embedding_sums": torch.zeros_like(sums),
+            "seen": torch.zeros_like(seen),
+        }
+
+    def _margins(self, sums: Tensor, seen: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+        is_seen = seen > 0
+        r = torch.linalg.vector_norm(sums[is_seen].double(), dim=1) / seen[is_seen]
+        r = r.clamp(max=1 - 1e-6)  # a class seen once, or whose embeddings are all the same
+        kappa = r * (sums.shape[1] - r**2) / (1 - r**2)
+        spread = kappa.std(correction=0)
+        standard = (kappa - kappa.mean()) / spread.where(spread > 0, 1)
+        concentrated = 1 - (self.temperature * standard).sigmoid()
+        frequency = state["frequency_weight"][is_seen]
+        weight = self.balance * concentrated + (1 - self.balance) * frequency
+        return state["margins"].masked_scatter(is_seen, (self.base * weight).to(seen.dtype))
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        return batch.state["margins"][batch.labels]
+
+
+@dataclass(frozen=True)
+class AdaCosScale:
+    """A scale that follows training, so that a sample at the median angle is half right.
+
+        s <- log(mean_i sum_{j != y} e^{s c_ij}) / cos(min(median t_y, pi / 4)),   from sqrt(2) log(C - 1)
+
+    Each training batch sets it anew, by one more sweep over the classes at the old scale. It is at
+    least 1.
+
+    Args:
+        mode: "dynamic", or "fixed" at where it begins.
+
+    Source: Zhang et al., "AdaCos", CVPR 2019, eqs. (12) and (15).
+    """
+
+    mode: Literal["dynamic", "fixed"] = "dynamic"
+
+    def bind(self, num_classes: int, best_target: float) -> "AdaCosScale | Fixed":
+        """The number, where it is fixed."""
+        return self if self.mode == "dynamic" else Fixed(self.start(num_classes))
+
+    @staticmethod
+    def start(num_classes: int) -> float:
+        """sqrt(2) log(C - 1), at least 1."""
+        return max(1.0, math.sqrt(2) * math.log(max(num_classes - 1, 1)))
+
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """`scale`."""
+        return {"scale": filled((), self.start(sizes.num_classes))}
+
+    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
+        """Take in a batch."""
+        old = float(batch.state["scale"])
+        others = rows_of_all(batch.sweep(AsIs(), pool.LogSumExp(), scale=old))
+        others = others[others.isfinite()]
+        if len(others) == 0:  # a single class
+            return {}
+        median = rows_of_all(batch.angle).quantile(0.5)
+        log_mean = others.logsumexp(dim=0) - math.log(len(others))
+        return {"scale": (log_mean / median.clamp(max=math.pi / 4).cos()).clamp(min=1)}
+
+    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+        return torch.ones_like(norm) * state["scale"]

@@ -1,0 +1,215 @@
+"""Terms: what is added to the loss of a sample beside the equation.
+
+loss = gonio.losses.arcface() + gonio.rules.Ring(weight=0.01)
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from gonio.ranks import rows_of_all
+from gonio.rules.curve import AsIs, Rule
+from gonio.rules.pool import LogSumExp, Pool
+from gonio.rules.ranges import at_least_zero
+from gonio.rules.state import Sizes, Slot, filled
+
+if TYPE_CHECKING:
+    from gonio.equation import Batch
+
+
+class Term(Protocol):
+    """A frozen dataclass: a batch -> (rows,) numbers to add to the losses."""
+
+    def __call__(self, batch: "Batch") -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Pull the norms a of the embeddings to a common, learned radius R.
+
+        weight / 2 (a - R)^2
+
+    Args:
+        weight: >= 0.
+        radius: the first value of R, > 0.
+
+    Raises:
+        ValueError: a number outside its range.
+
+    Source: Zheng et al., "Ring loss", CVPR 2018, eq. (2).
+    """
+
+    weight: float = 0.01
+    radius: float = 20.0
+
+    def __post_init__(self) -> None:
+        at_least_zero("weight", self.weight)
+        if not 0 < self.radius < math.inf:
+            raise ValueError(f"radius: {self.radius} must be above 0 and finite")
+
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """`radius`."""
+        return {"radius": filled((), self.radius, is_learned=True)}
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        return self.weight / 2 * (batch.norm - batch.state["radius"]) ** 2
+
+
+@dataclass(frozen=True)
+class Center:
+    """Pull the embeddings themselves, not their angles, to the running centre of their class.
+
+        weight / 2 |x - c_y|^2
+        c_j <- c_j - rate sum_{i: y_i = j} (c_j - x_i) / (1 + n_j)      after each training batch
+
+    Args:
+        weight: lambda >= 0.
+        rate: alpha in [0, 1].
+
+    Raises:
+        ValueError: a number outside its range.
+
+    Source: Wen et al., "A discriminative feature learning approach for deep face recognition",
+    ECCV 2016, eqs. (2) to (5).
+    """
+
+    weight: float = 0.003
+    rate: float = 0.5
+    updates_after = True
+
+    def __post_init__(self) -> None:
+        at_least_zero("weight", self.weight)
+        if not 0 <= self.rate <= 1:
+            raise ValueError(f"rate: {self.rate} is out of range [0, 1]")
+
+    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+        """`class_means`, which begin at 0."""
+        return {"class_means": filled((sizes.num_classes, sizes.embedding_dim), 0.0)}
+
+    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
+        """Move the centres towards a batch."""
+        means = batch.state["class_means"]
+        x = rows_of_all(batch.embeddings).to(means.dtype)
+        labels = rows_of_all(batch.labels)
+        seen = torch.ones_like(labels, dtype=means.dtype)
+        count = means.new_zeros(len(means)).index_add(0, labels, seen)
+        step = torch.zeros_like(means).index_add(0, labels, means[labels] - x)
+        return {"class_means": means - self.rate * step / (1 + count)[:, None]}
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        away = batch.embeddings - batch.state["class_means"][batch.labels]
+        return self.weight / 2 * (away * away).sum(dim=1)
+
+
+@dataclass(frozen=True)
+class NormReward:
+    """Reward large norms a, less and less: the regulariser beside a `NormMargin`.
+
+        weight (a / high^2 + 1 / a),   a cut to [low, high]
+
+    Args:
+        weight: lambda_g >= 0.
+        low: l_a > 0.
+        high: u_a, above `low`.
+
+    Raises:
+        ValueError: a number outside its range.
+
+    Source: Meng et al., "MagFace", CVPR 2021, section 3.2.
+    """
+
+    weight: float = 35.0
+    low: float = 10.0
+    high: float = 110.0
+
+    def __post_init__(self) -> None:
+        at_least_zero("weight", self.weight)
+        if not 0 < self.low < self.high < math.inf:
+            raise ValueError(f"{self}: 0 < low < high is required")
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        norm = batch.norm.clamp(self.low, self.high)
+        return self.weight * (norm / self.high**2 + 1 / norm)
+
+
+@dataclass(frozen=True)
+class MarginReward:
+    """Reward large learned margins of the classes: weight (1 - mean_c margin_c).
+
+    Args:
+        weight: lambda >= 0.
+
+    Raises:
+        ValueError: a negative weight.
+
+    Source: Liu et al., "AdaptiveFace", CVPR 2019, eq. (6).
+    """
+
+    weight: float = 70.0
+
+    def __post_init__(self) -> None:
+        at_least_zero("weight", self.weight)
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        missing = 1 - batch.state["margins"].mean()
+        return self.weight * missing.to(batch.cosine.dtype).expand_as(batch.cosine)
+
+
+@dataclass(frozen=True)
+class BetweenClasses:
+    """Keep the weights of the classes of a batch away from those of all others.
+
+        weight pool_{j != y} rule(cos(w_y, w_j));   0 for a single class
+
+    Args:
+        weight: >= 0.
+        rule: of a cosine between two class weights.
+        pool: of all other classes.
+
+    Raises:
+        ValueError: a negative weight.
+    """
+
+    weight: float
+    rule: Rule = AsIs()
+    pool: Pool = LogSumExp(0.0)
+
+    def __post_init__(self) -> None:
+        at_least_zero("weight", self.weight)
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        pooled = batch.sweep(self.rule, self.pool, x=batch.own)
+        return self.weight * pooled.masked_fill(pooled == -torch.inf, 0)
+
+
+@dataclass(frozen=True)
+class CenterSpread:
+    """Draw the centres of the own class together, so that it keeps no more of them than it needs.
+
+        weight sum_{s < t} |w_ys - w_yt| / (K (K - 1))   for K centres of the own class
+
+    Args:
+        weight: tau >= 0.
+
+    Raises:
+        ValueError: a negative weight.
+
+    Source: Qian et al., "SoftTriple loss", ICCV 2019, eq. (9); there over all classes at once, here
+    over those of the batch.
+    """
+
+    weight: float = 0.2
+
+    def __post_init__(self) -> None:
+        at_least_zero("weight", self.weight)
+
+    def __call__(self, batch: "Batch") -> Tensor:
+        centers = batch.centers.shape[1]
+        first, second = torch.triu_indices(centers, centers, offset=1)
+        apart = batch.centers[:, first] - batch.centers[:, second]
+        distances: Tensor = torch.linalg.vector_norm(apart, dim=2).sum(dim=1)
+        return distances * (self.weight / max(centers * (centers - 1), 1))

@@ -1,0 +1,95 @@
+"""What the samples of a batch are: one label each, several that share it, or probabilities."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gonio.checks import check_labels, check_weights, describe
+
+TOLERANCE = 1e-3
+"""By how much the mass of a sample may differ from 1: half precision rounds a sum of a few numbers."""
+
+
+class Targets(NamedTuple):
+    """The labels of a batch."""
+
+    labels: Tensor
+    """(batch, k) int64 in [0, classes)."""
+    mass: Tensor | None = None
+    """(batch, k), >= 0, rows of sum 1: how much of each label; None where k = 1."""
+    smoothing: float = 0.0
+    """Share of the mass, in [0, 1), that is spread evenly over all classes."""
+
+    def rows(self, chosen: Tensor) -> "Targets":
+        """Those of some rows."""
+        mass = None if self.mass is None else self.mass[chosen]
+        return Targets(self.labels[chosen], mass, self.smoothing)
+
+    def weighed(self, class_weight: Tensor) -> Tensor:
+        """(classes,) weights -> (batch,): the weight of each sample's labels, by their mass."""
+        weight = class_weight[self.labels]
+        return weight[:, 0] if self.mass is None else (weight * self.mass).sum(dim=1)
+
+
+def read_targets(
+    labels: Tensor,
+    label_mass: Tensor | None,
+    embeddings: Tensor,
+    num_classes: int,
+    ignore_index: int | None,
+) -> Targets:
+    """Bring labels into one form. Their range is not looked at.
+
+    Args:
+        labels: (batch,) integers; (batch, k) integers with `label_mass`; or (batch, classes) floating
+            probabilities.
+        label_mass: (batch, k), >= 0, rows of sum 1.
+        embeddings: (batch, dim), for shape and device.
+        num_classes: classes of the head.
+        ignore_index: rows with it may have any mass.
+
+    Raises:
+        TypeError: labels that are neither integers nor floating.
+        ValueError: shapes that do not match, or masses that are not those of a probability.
+    """
+    if labels.is_floating_point():
+        if labels.ndim == 1 or label_mass is not None:
+            check_labels(labels, embeddings)
+        check_weights("labels", labels, torch.Size((len(embeddings), num_classes)), "the classes")
+        _check_sums("labels", labels, None)
+        width = int((labels > 0).sum(dim=1).max()) if len(labels) else 1
+        mass, labels = labels.topk(max(width, 1), dim=1)
+        return Targets(labels, mass)
+    if labels.ndim != 2:
+        if label_mass is not None:
+            raise ValueError(
+                f"label_mass: got {describe(label_mass)} beside labels {describe(labels)}; give "
+                "labels [batch, k], k for each row"
+            )
+        check_labels(labels, embeddings)
+        return Targets(labels.long()[:, None])
+    check_labels(labels[:, 0], embeddings)
+    if label_mass is None:
+        raise ValueError(
+            f"labels: {describe(labels)} has several labels for a row; say by label_mass, of the same "
+            "shape, how much of each"
+        )
+    check_weights("label_mass", label_mass, labels.shape, "labels")
+    ignored = None if ignore_index is None else (labels == ignore_index).any(dim=1)
+    _check_sums("label_mass", label_mass, ignored)
+    return Targets(labels.long(), label_mass)
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _check_sums(name: str, mass: Tensor, ignored: Tensor | None) -> None:
+    total = mass.double().sum(dim=1)
+    wrong = (total - 1).abs() > TOLERANCE
+    if ignored is not None:
+        wrong = wrong & ~ignored
+    if bool(wrong.any()):
+        row = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"{name}: the sum is {total[row].item():.6g} at row {row}; the numbers of a row are shares "
+            "of one sample and add up to 1"
+        )

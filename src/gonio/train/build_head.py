@@ -1,0 +1,54 @@
+"""The head of a run, and whether its loss can do what the settings ask for."""
+
+import torch
+from torch import Tensor
+
+from gonio import losses
+from gonio.errors import ConfigError
+from gonio.head import Head
+from gonio.train.config import TrainConfig
+
+
+def build_head(config: TrainConfig, class_counts: Tensor) -> Head:
+    """The head, with weights from torch's global generator.
+
+    Args:
+        config: of the run.
+        class_counts: (classes,) training images of each class.
+
+    Raises:
+        ConfigError: settings of the loss, of `targets` or of `optimise` that do not go together.
+    """
+    loss = losses.get(config.loss.name).loss(**config.loss.arguments())
+    if loss.pairing.against == "batch" and config.optimise.per_identity == 1:
+        raise ConfigError(
+            f"optimise.per_identity: got 1, but {config.loss.name} compares the images of a batch with "
+            "each other; set it to 2 or more, such as 4, so that an identity meets itself"
+        )
+    balanced = class_counts.sum() / (len(class_counts) * class_counts)
+    try:
+        head = Head(
+            config.model.embedding_dim,
+            len(class_counts),
+            loss,
+            class_counts=class_counts,
+            class_weight=balanced if config.targets.class_weights == "balanced" else None,
+            label_smoothing=config.targets.label_smoothing,
+        )
+    except ValueError as error:
+        section = "targets" if str(error).startswith("label_smoothing") else "loss"
+        raise ConfigError(f"{section}.{error}") from error
+    if config.targets.mixup:
+        _check_takes_two_labels(head)
+    return head
+
+
+@torch.no_grad()
+def _check_takes_two_labels(head: Head) -> None:
+    embedding = torch.ones(1, head.embedding_dim)
+    labels = torch.zeros(1, 2, dtype=torch.int64)
+    try:
+        head.eval()(embedding, labels, label_mass=torch.full((1, 2), 0.5))
+    except ValueError as error:
+        raise ConfigError(f"targets.mixup: {error}") from error
+    head.train()

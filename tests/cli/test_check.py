@@ -1,0 +1,92 @@
+import json
+import sys
+
+import pytest
+
+from gonio.conformance import CHECKS
+
+RIGHT = "conformance.wrong:Right"
+MINE = """
+import gonio
+
+def sharp(margin=0.3):
+    return gonio.losses.cosface(margin=margin)
+"""
+
+
+def test_a_loss_of_ours_passes(gonio):
+    result = gonio("check", "cosface")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("cosface")
+    for check in CHECKS:
+        assert f"  {check} " in result.out
+    assert " fail " not in result.out
+    assert "largest error against cosface" in result.out
+
+
+def test_a_strangers_failure_ends_with_1_and_its_input(gonio):
+    result = gonio("check", "conformance.wrong:Arccos")
+    assert result.code == 1
+    assert result.err == (
+        "gonio: error: conformance.wrong:Arccos fails 2 of 15: "
+        "target falls with its angle, finite at cosine ±1\n"
+    )
+    assert "finite at cosine ±1 fails for\n    embeddings = torch.tensor([[" in result.out
+    assert "not applicable" in result.out
+
+
+def test_it_can_be_compared_with_a_loss_of_the_table(gonio):
+    claim = "{name: cosface, scale: 8, margin: 0.35}"
+    result = gonio("check", RIGHT, "--as", claim, "--json")
+    assert result.code == 0
+    about = json.loads(result.out)
+    assert about["name"] == RIGHT
+    assert about["as"] == "cosface, scale 8, margin 0.35"
+    assert (about["num_classes"], about["embedding_dim"]) == (7, 5)
+    assert list(about["checks"]) == list(CHECKS)
+    assert {one["status"] for one in about["checks"].values()} == {"pass"}
+    result = gonio("check", RIGHT, "--as", claim, "--set", "margin=0.3", "--json")
+    assert result.code == 1
+    failed = json.loads(result.out)["checks"]["value is the formula's"]
+    assert failed["number"] > 1e-3
+    assert len(failed["smallest"]["labels"]) == 1
+
+
+def test_sizes_are_those_of_the_command_line(gonio):
+    result = gonio("check", RIGHT, "--num-classes", "9", "--embedding-dim", "4", "--json")
+    assert json.loads(result.out)["num_classes"] == 9
+    assert "[0, 9)" in json.loads(result.out)["checks"]["labels out of range"]["what"]
+
+
+def test_the_current_folder_is_looked_in(gonio, tmp_path, monkeypatch):
+    (tmp_path / "my_margins.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    assert gonio("check", "my_margins:sharp", "--set", "margin=0.2").code == 0
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["arcfaec"], "did you mean 'arcface'?"),
+        (["some.package.Loss"], "is spelled package.module:Class"),
+        (["no_such_package:Loss"], "No module named 'no_such_package'"),
+        (["arcface", "--set", "margin"], "--set: got 'margin'; it must be SETTING=VALUE"),
+        (["arcface", "--set", "margni=0.3"], "loss.margni"),
+        (["arcface", "--set", "margin=28.6"], "if degrees were meant, write 0.4992"),
+        ([RIGHT, "--set", "margni=0.3"], "--set margni"),
+        ([RIGHT, "--as", "arcfaec"], "did you mean 'arcface'?"),
+        ([RIGHT, "--as", "[1]"], "give a name or {name: NAME, SETTING: VALUE}"),
+        ([RIGHT, "--num-classes", "1"], "--num-classes: 1 is below 2"),
+        ([RIGHT, "--embedding-dim", "2"], "--embedding-dim: 2 is below 3"),
+        ([], "required: NAME"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(refused, arguments, said):
+    assert said in refused(2, "check", *arguments)
+
+
+def test_help_has_examples(gonio):
+    assert "\n            gonio check " in gonio("--help").out
+    assert "\n  gonio check arcface\n" in gonio("check", "--help").out
