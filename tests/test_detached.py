@@ -90,6 +90,10 @@ ROWS = {
     ),
     "sphereface-r v2": (partial(losses.sphereface_r, "v2", 1.5, SCALE), divided),
     "arcface": (partial(losses.arcface, 0.5, SCALE), moved_by(partial(shifted, m2=0.5))),
+    "combined": (
+        partial(losses.combined, 1.2, 0.3, 0.2, SCALE),
+        moved_by(lambda c: shifted(c, m1=1.2, m2=0.3) - 0.2),
+    ),
     "x2-softmax": (
         partial(losses.x2_softmax, 0.9, 0.0, 0.65, SCALE),
         moved_by(lambda c: 0.65 - 0.9 * math.acos(c) ** 2),

@@ -116,12 +116,12 @@ class Head(nn.Module):
         self.reset_parameters()
 
     def _keep(self, name: str, slot: Slot, new: dict[str, Any]) -> None:
-        tensor = torch.empty(slot.shape, **new)
+        kind = slot.dtype(new["dtype"] or torch.get_default_dtype())
+        tensor = torch.empty(slot.shape, device=new["device"], dtype=kind)
         if slot.is_learned:
             self.register_parameter(name, nn.Parameter(tensor))
         else:
-            kind = slot.dtype or torch.promote_types(tensor.dtype, torch.float32)
-            self.register_buffer(name, tensor.to(kind))
+            self.register_buffer(name, tensor)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -174,7 +174,7 @@ class Head(nn.Module):
             self._watch.look(self.weight, targets.labels[:, 0])
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = self._computed(embeddings)
-            per_sample = self._per_sample(embeddings, targets, is_training)
+            per_sample = self._per_sample(embeddings, targets.to(embeddings.dtype), is_training)
         check_loss(per_sample, rows, self.named_parameters())
         if is_training:
             self.step += 1

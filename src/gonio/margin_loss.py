@@ -222,7 +222,10 @@ def _with_columns(rule: Rule, batch: Batch, mass: Tensor | None, per_sample: int
 
 def _mean(rows: Tensor, mass: Tensor | None, per_sample: int) -> Tensor:
     """(rows,) -> (batch,): the mean over the labels of a sample, weighted by mass."""
-    return rows if mass is None else (rows.view(-1, per_sample) * mass).sum(dim=1)
+    if mass is None:
+        return rows
+    by_label = rows.view(-1, per_sample).masked_fill(mass == 0, 0)  # 0 inf is not 0
+    return (by_label * mass).sum(dim=1)
 
 
 def _mean_batch(batch: Batch, mass: Tensor | None, per_sample: int) -> Batch:
@@ -239,6 +242,9 @@ def _mean_batch(batch: Batch, mass: Tensor | None, per_sample: int) -> Batch:
         norm=batch.norm[heaviest],
         cosine=_mean(batch.cosine, mass, per_sample),
         angle=_mean(batch.angle, mass, per_sample),
+        sweep=lambda rule, pool, *, scale=1.0, x=None: _mean(
+            batch.sweep(rule, pool, scale=scale, x=x), mass, per_sample
+        ),
     )
 
 

@@ -26,6 +26,10 @@ class Targets(NamedTuple):
         mass = None if self.mass is None else self.mass[chosen]
         return Targets(self.labels[chosen], mass, self.smoothing)
 
+    def to(self, dtype: torch.dtype) -> "Targets":
+        """With masses of a dtype."""
+        return self if self.mass is None else self._replace(mass=self.mass.to(dtype))
+
     def weighed(self, class_weight: Tensor) -> Tensor:
         """(classes,) weights -> (batch,): the weight of each sample's labels, by their mass."""
         weight = class_weight[self.labels]
@@ -60,7 +64,7 @@ def read_targets(
         _check_sums("labels", labels, None)
         width = int((labels > 0).sum(dim=1).max()) if len(labels) else 1
         mass, labels = labels.topk(max(width, 1), dim=1)
-        return Targets(labels, mass)
+        return Targets(labels.where(mass > 0, labels[:, :1]), mass)
     if labels.ndim != 2:
         if label_mass is not None:
             raise ValueError(

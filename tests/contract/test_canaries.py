@@ -8,7 +8,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from contract.cases import Case, case
-from contract.checks import CHECKS
+from contract.checks import CHECKS, NotApplicable
 from gonio.negatives import Chunked, reference
 from gonio.rules import AngularMargin, Detached, Subtract
 
@@ -53,6 +53,14 @@ class DetachedNegative:
         return cosine.detach()
 
 
+@dataclass(frozen=True)
+class QuietlyDetached:
+    """The straight-through form, under the name of the exact one."""
+
+    def __call__(self, cosine, sample):
+        return Detached(AngularMargin(add=0.5))(cosine, sample)
+
+
 def leaves_the_own_class_in(x, classes, sample, labels, loss):
     return reference(x, classes, sample, torch.full_like(labels, -1), loss)
 
@@ -73,7 +81,7 @@ def wrong(right: Case, **parts: object) -> Case:
 CANARIES = {
     "sign flipped": (wrong(COSFACE, target=AngularMargin(subtract=-0.35)), reference),
     "degrees for radians": (wrong(ARCFACE, target=AngularMargin(add=math.radians(0.5))), reference),
-    "gradient detached": (wrong(ARCFACE, target=Detached(AngularMargin(add=0.5))), reference),
+    "gradient detached": (wrong(ARCFACE, target=QuietlyDetached()), reference),
     "samples leak": (wrong(COSFACE, target=LeaksAcrossSamples()), reference),
     "arccos": (wrong(ARCFACE, target=NaiveArccos()), reference),
     "clamped arccos": (wrong(ARCFACE, target=ClampedArccos()), reference),
@@ -94,6 +102,8 @@ def test_is_caught(canary, backend):
     for check in CHECKS:
         try:
             check(canary, backend)
+        except NotApplicable:
+            continue
         except (AssertionError, GradcheckError) as failure:
             caught.append(f"{check.__name__}: {type(failure).__name__}")
     assert caught, "a wrong loss passed the whole contract"

@@ -1,7 +1,7 @@
 """Smoothed, soft and weighted labels against one independent formula, on every backend."""
 
+import copy
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -9,132 +9,27 @@ import torch
 import torch.nn.functional as F
 
 import gonio
-from contract.cases import BACKENDS, batch
-from contract.golden.parts import shifted
+from contract.cases import BACKENDS
+from contract.soft_labels import (
+    CLASSES,
+    DIM,
+    DRAWN,
+    EPS,
+    FORMULAS,
+    MIXED,
+    ONE_LABEL,
+    PLAIN,
+    SIZE,
+    SMOOTH,
+    expected,
+    given,
+    head_of,
+    made,
+    probabilities,
+)
 from gonio import losses
 
-SIZE, CLASSES, DIM, EPS = 4, 9, 4, 0.1
-
-
-def hard(c, target, raised):
-    return np.where(c > target, raised, c)
-
-
-# name, settings, score, own curve, curve of the others (which may read the target of the sample)
-FORMULAS = {
-    "softmax": ({}, "inner", lambda c: c, lambda c, t: c),
-    "logit-adjustment": ({}, "inner", lambda c: c, lambda c, t: c),
-    "l2-softmax": ({"scale": 3.0}, "projection", lambda c: c, lambda c, t: c),
-    "cosface": ({"scale": 6.0}, "cosine", lambda c: c - 0.35, lambda c, t: c),
-    "arcface": ({"scale": 6.0}, "cosine", partial(shifted, m2=0.5), lambda c, t: c),
-    "sub-center-arcface": ({"scale": 6.0}, "centers", partial(shifted, m2=0.5), lambda c, t: c),
-    "mv-arc-softmax": (
-        {"scale": 6.0},
-        "cosine",
-        partial(shifted, m2=0.35),
-        lambda c, t: hard(c, t, 1.2 * c + 0.2),
-    ),
-    "curricularface": (
-        {"scale": 6.0},
-        "cosine",
-        partial(shifted, m2=0.5),
-        lambda c, t: hard(c, t, c * c),
-    ),
-    "adaface": ({"scale": 6.0}, "cosine", None, lambda c, t: c),
-    "max-hinge": ({"scale": 6.0}, "cosine", lambda c: c - 0.35, lambda c, t: c),
-    "lse-hinge": ({"scale": 6.0}, "cosine", lambda c: c - 0.35, lambda c, t: c),
-}
-HINGES = ("max-hinge", "lse-hinge")
-SMOOTH = [name for name in FORMULAS if name not in HINGES]
-MIXED = [[(3, 0.7), (5, 0.3)], [(0, 0.5), (8, 0.5)], [(2, 1.0), (4, 0.0)], [(6, 0.2), (1, 0.8)]]
-PLAIN = [[(3, 1.0)], [(0, 1.0)], [(2, 1.0)], [(1, 1.0)]]
-
 on_every_backend = pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS.keys())
-
-
-def made():
-    return batch(seed=5, size=SIZE, classes=CLASSES, dim=DIM)
-
-
-def head_of(name, backend, **keywords):
-    data = made()
-    loss = losses.get(name).loss(**FORMULAS[name][0])
-    head = gonio.Head(
-        DIM,
-        CLASSES,
-        loss,
-        backend=backend,
-        dtype=torch.float64,
-        class_counts=data.counts,
-        **keywords,
-    ).eval()
-    with torch.no_grad():
-        head.weight.copy_(data.shaped(loss))
-        if hasattr(head, "bias"):
-            head.bias.copy_(data.bias)
-    return head
-
-
-def given(rows):
-    """Labels and masses as the head takes them."""
-    labels = torch.tensor([[label for label, _ in row] for row in rows])
-    mass = torch.tensor([[mass for _, mass in row] for row in rows], dtype=torch.float64)
-    return labels, mass
-
-
-def probabilities(rows):
-    found = torch.zeros(len(rows), CLASSES, dtype=torch.float64)
-    for i, row in enumerate(rows):
-        for label, mass in row:
-            found[i, label] += mass
-    return found
-
-
-def adaface_target(cosine, norm):
-    quality = min(max(0.333 * (norm - 20) / 100.001, -1), 1)
-    return shifted(cosine, m2=-0.4 * quality) - 0.4 * (1 + quality)
-
-
-def expected(name, rows, smoothing=0.0):
-    """Sample by sample, over the full row of scores."""
-    settings, kind, own, others = FORMULAS[name]
-    scale, data = settings.get("scale", 1.0), made()
-    weight, bias, prior = data.weight.numpy(), data.bias.numpy(), data.counts.double().numpy()
-    found = []
-    for x, row in zip(data.embeddings.numpy(), rows, strict=True):
-        norm, units = np.linalg.norm(x), weight / np.linalg.norm(weight, axis=2, keepdims=True)
-        cosines = units @ x / norm
-        length = np.ones(CLASSES)
-        offset = np.zeros(CLASSES)
-        score = cosines[:, :3].max(axis=1) if kind == "centers" else cosines[:, 0]
-        if kind == "projection":
-            length = np.linalg.norm(weight[:, 0], axis=1)
-        if kind == "inner":
-            score, offset = weight[:, 0] @ x, bias.copy()
-        if name == "logit-adjustment":
-            offset += np.log(prior / prior.sum())
-        curve = partial(adaface_target, norm=norm) if name == "adaface" else own
-        mass = {}
-        for label, share in row:
-            mass[label] = mass.get(label, 0) + share
-        mass = {label: share for label, share in mass.items() if share > 0}
-        targets = {y: score[y] + p * (curve(score[y]) - score[y]) for y, p in mass.items()}
-        mean = sum(p * targets[y] for y, p in mass.items())
-        curved = others(score, mean)
-        for y, target in targets.items():
-            curved[y] = target
-        z = scale * length * curved + offset
-        cost = 0.0
-        for y, p in mass.items():
-            rest = np.delete(z, y)
-            if name in HINGES:
-                top = rest.max() if name == "max-hinge" else math.log(np.exp(rest).sum())
-                cost += p * max(top - z[y], 0)
-            else:
-                even = smoothing * (sum(q * z[k] for k, q in mass.items()) - z.mean())
-                cost += p * (math.log(np.exp(z).sum()) - z[y] + even)
-        found.append(cost)
-    return found
 
 
 def close(found, wanted):
@@ -176,7 +71,9 @@ def test_smoothing_and_mixing_go_together(name, backend):
     close(each(head, probabilities(MIXED)), expected(name, MIXED, EPS))
 
 
-@on_every_backend
+@pytest.mark.parametrize(
+    "backend", [BACKENDS["reference"], BACKENDS["tile=7"]], ids=["reference", "tile=7"]
+)
 @pytest.mark.parametrize("smoothing", [0.0, EPS])
 @pytest.mark.parametrize("name", SMOOTH)
 def test_the_gradient_is_the_derivative(name, smoothing, backend):
@@ -197,11 +94,10 @@ def test_the_gradient_is_the_derivative(name, smoothing, backend):
 
 
 @pytest.mark.parametrize("backend", list(BACKENDS.values())[1:], ids=list(BACKENDS)[1:])
-@pytest.mark.parametrize("smoothing", [0.0, EPS])
-@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize(
+    ("name", "smoothing"), [(name, 0.0) for name in FORMULAS] + [(name, EPS) for name in SMOOTH]
+)
 def test_all_backends_have_the_same_gradient(name, smoothing, backend):
-    if smoothing and name in HINGES:
-        return
     found, truth = (
         gradients(head_of(name, one, label_smoothing=smoothing), *given(MIXED))
         for one in (backend, BACKENDS["reference"])
@@ -228,6 +124,30 @@ def test_all_of_the_mass_on_one_label_is_that_label(name, backend):
         torch.testing.assert_close(each(head, *spelling), plain, rtol=1e-12, atol=1e-12)
         for key, value in gradients(head, *spelling).items():
             torch.testing.assert_close(value, plain_gradient[key], rtol=1e-12, atol=1e-12)
+
+
+@on_every_backend
+@pytest.mark.parametrize("name", sorted(set(losses.names()) - ONE_LABEL - DRAWN))
+def test_a_label_without_mass_is_as_good_as_none_in_training(name, backend):
+    head = gonio.Head(
+        DIM, CLASSES, name, backend=backend, dtype=torch.float64, class_counts=made().counts
+    )
+    twin = copy.deepcopy(head)
+    labels = given(PLAIN)[0][:, 0]
+    padded = torch.stack([(labels + 4) % CLASSES, labels], dim=1)
+    mass = torch.tensor([[0.0, 1.0]] * SIZE, dtype=torch.float64)
+    torch.testing.assert_close(each(twin, padded, mass), each(head, labels))
+    for key, value in head.named_buffers():
+        torch.testing.assert_close(dict(twin.named_buffers())[key], value)
+
+
+def test_a_label_without_mass_leaves_the_hardest_negatives_alone():
+    """With fewer negatives than k all of them are moved, whatever stands beside the label."""
+    head = gonio.Head(DIM, 4, losses.inter_topk(k=5, penalty=0.4, scale=6.0), dtype=torch.float64)
+    labels = torch.tensor([1, 3, 2, 1])
+    padded = torch.stack([labels - 1, labels], dim=1)
+    mass = torch.tensor([[0.0, 1.0]] * SIZE, dtype=torch.float64)
+    torch.testing.assert_close(each(head, padded, mass), each(head, labels))
 
 
 @on_every_backend
@@ -335,7 +255,7 @@ def test_smoothing_outside_its_range_is_refused(smoothing):
         gonio.Head(DIM, CLASSES, "arcface", label_smoothing=smoothing)
 
 
-@pytest.mark.parametrize("name", ["hinge", "supcon", "proxy-anchor", "uniface", "p2sgrad"])
+@pytest.mark.parametrize("name", sorted(ONE_LABEL))
 def test_several_labels_are_refused_where_they_are_not_defined(name):
     head = gonio.Head(DIM, CLASSES, name)
     labels, mass = given(MIXED)

@@ -13,7 +13,7 @@ from gonio.rules.negative import KeepAbove
 from gonio.rules.pool import Mean
 from gonio.rules.quantity import Quantity
 from gonio.rules.ranges import one_of
-from gonio.rules.state import Sizes, Slot, filled
+from gonio.rules.state import Sizes, Slot
 
 if TYPE_CHECKING:
     from gonio.equation import Batch
@@ -59,7 +59,7 @@ class PerClass(Quantity):
                 f"margin: {len(self.values)} numbers for {sizes.num_classes} classes; give one for each"
             )
         start = torch.tensor(self.values, dtype=torch.float64)
-        return {"margins": filled((sizes.num_classes,), start)}
+        return {"margins": Slot((sizes.num_classes,), start)}
 
     def __call__(self, batch: "Batch") -> Tensor:
         return batch.state["margins"][batch.labels]
@@ -122,7 +122,7 @@ class FromCounts(Quantity):
         else:
             share = (rarity - rarity.min()) / (rarity.max() - rarity.min())
             margins = self.low + (self.high - self.low) * share
-        return {"margins": filled((sizes.num_classes,), margins)}
+        return {"margins": Slot((sizes.num_classes,), margins)}
 
     def __call__(self, batch: "Batch") -> Tensor:
         return batch.state["margins"][batch.labels]
@@ -163,7 +163,7 @@ class LearnedPerClass(Quantity):
 
     def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
         """`margins`."""
-        return {"margins": filled((sizes.num_classes,), self.start, is_learned=True)}
+        return {"margins": Slot((sizes.num_classes,), self.start, is_learned=True)}
 
     def update(self, batch: "Batch") -> Mapping[str, Tensor]:
         """Back into the range, which the last step may have left."""
@@ -210,7 +210,7 @@ class Draw(Quantity):
 
     def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
         """`seed`, drawn from torch's global generator."""
-        return {"seed": Slot((), _draw_seed, dtype=torch.int64)}
+        return {"seed": Slot((), None)}
 
     def __call__(self, batch: "Batch") -> Tensor:
         if not batch.is_training:
@@ -223,10 +223,6 @@ class Draw(Quantity):
             place = easiest_first if self.order == "published" else easiest_first.argsort()
             drawn = drawn.sort().values[place]
         return self.mean + self.std * drawn[before : before + len(batch.cosine)]
-
-
-def _draw_seed(tensor: Tensor) -> None:
-    tensor.copy_(torch.randint(2**62, (), dtype=torch.int64))
 
 
 @dataclass(frozen=True)

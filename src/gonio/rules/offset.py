@@ -13,7 +13,7 @@ from typing import Protocol
 from torch import Tensor
 
 from gonio.rules.ranges import at_least_zero
-from gonio.rules.state import Sizes, Slot, filled
+from gonio.rules.state import Sizes, Slot
 
 
 class Offset(Protocol):
@@ -42,7 +42,7 @@ class Bias:
 
     def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
         """`bias`."""
-        return {"bias": filled((sizes.num_classes,), 0.0, is_learned=True)}
+        return {"bias": Slot((sizes.num_classes,), 0.0, is_learned=True)}
 
     def __call__(self, state: Mapping[str, Tensor]) -> Tensor:
         return state["bias"]
@@ -80,7 +80,7 @@ class LogPrior:
                 "-inf; leave it out, or give it a count of 1"
             )
         prior = self.temperature * (counts / counts.sum()).log()
-        kept = {"log_prior": filled((sizes.num_classes,), prior)}
+        kept = {"log_prior": Slot((sizes.num_classes,), prior)}
         return kept | (dict(Bias().slots(sizes)) if self.has_bias else {})
 
     def __call__(self, state: Mapping[str, Tensor]) -> Tensor:
@@ -129,7 +129,7 @@ class Threshold:
     def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
         """`threshold`."""
         start = self.start if isinstance(self.start, int | float) else self.start(sizes.num_classes)
-        return {"threshold": filled((), start, is_learned=True)}
+        return {"threshold": Slot((), start, is_learned=True)}
 
     def __call__(self, state: Mapping[str, Tensor]) -> Tensor:
         return self.sign * state["threshold"]

@@ -13,7 +13,7 @@ from gonio.rules.number import Number, extremes, resolved
 from gonio.rules.quantity import Quantity
 from gonio.rules.ranges import at_least_zero
 from gonio.rules.schedule import Schedule
-from gonio.rules.state import Sizes, Slot, filled
+from gonio.rules.state import Sizes, Slot
 
 
 class Scale(Protocol):
@@ -156,7 +156,7 @@ class Learned:
             raise ValueError("scale: 'learned' is not bound to a number of classes; call loss.bind")
         above = self.initial - self.minimum
         start = above + math.log(-math.expm1(-above))
-        return {"raw_scale": filled((), start, is_learned=True)}
+        return {"raw_scale": Slot((), start, is_learned=True)}
 
     def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
         if self.minimum is None:

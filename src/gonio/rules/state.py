@@ -5,7 +5,7 @@ and as buffers if not, so that they are trained, saved and moved with it. In tra
 `update` is asked for new values before the loss is computed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import NamedTuple
 
@@ -41,22 +41,29 @@ class Slot:
 
     Args:
         shape: of the tensor; () for a number, (classes,) for one of each class.
-        fill: writes the first value into it.
+        start: its first value, a number or a tensor of its shape; None for an int64 seed that is
+            drawn from torch's global generator.
         is_learned: whether the optimizer changes it (a parameter) or the part itself (a buffer).
-        dtype: of the tensor; None is the head's.
     """
 
     shape: tuple[int, ...]
-    fill: Callable[[Tensor], object]
+    start: float | Tensor | None
     is_learned: bool = False
-    dtype: torch.dtype | None = None
 
+    def dtype(self, learned: torch.dtype) -> torch.dtype:
+        """Of the tensor: that of what is learned, and no statistic in less than float32."""
+        if self.start is None:
+            return torch.int64
+        return learned if self.is_learned else torch.promote_types(learned, torch.float32)
 
-def filled(shape: tuple[int, ...], value: float | Tensor, *, is_learned: bool = False) -> Slot:
-    """A slot whose first value is a number, or a tensor of its shape."""
-    if isinstance(value, Tensor):
-        return Slot(shape, lambda tensor: tensor.copy_(value), is_learned)
-    return Slot(shape, lambda tensor: tensor.fill_(value), is_learned)
+    def fill(self, tensor: Tensor) -> None:
+        """Write the first value into it."""
+        if self.start is None:
+            tensor.random_()
+        elif isinstance(self.start, Tensor):
+            tensor.copy_(self.start)
+        else:
+            tensor.fill_(self.start)
 
 
 def parts(part: object) -> Iterator[object]:

@@ -14,7 +14,7 @@ from gonio.rules.curve import AsIs
 from gonio.rules.quantity import Quantity
 from gonio.rules.ranges import one_of
 from gonio.rules.scale import Fixed
-from gonio.rules.state import Sizes, Slot, filled
+from gonio.rules.state import Sizes, Slot
 
 if TYPE_CHECKING:
     from gonio.equation import Batch
@@ -56,7 +56,7 @@ class RunningCosine(Quantity):
 
     def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
         """`level`."""
-        return {"level": filled((), 0.0)}
+        return {"level": Slot((), 0.0)}
 
     def update(self, batch: "Batch") -> Mapping[str, Tensor]:
         """Take in a batch."""
@@ -108,7 +108,7 @@ class NormQuality(Quantity):
 
     def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
         """`norm_mean` and `norm_std`."""
-        return {"norm_mean": filled((), 20.0), "norm_std": filled((), 100.0)}
+        return {"norm_mean": Slot((), 20.0), "norm_std": Slot((), 100.0)}
 
     def update(self, batch: "Batch") -> Mapping[str, Tensor]:
         """Take in a batch."""
@@ -203,10 +203,10 @@ class SpreadMargin(Quantity):
         frequency = ((math.pi * counts / (1.05 * counts.max().clamp(min=1))).cos() + 1) / 2
         classes = (sizes.num_classes,)
         return {
-            "margins": filled(classes, self.base),
-            "frequency_weight": filled(classes, frequency),
-            "embedding_sums": filled((*classes, sizes.embedding_dim), 0.0),
-            "seen": filled(classes, 0.0),
+            "margins": Slot(classes, self.base),
+            "frequency_weight": Slot(classes, frequency),
+            "embedding_sums": Slot((*classes, sizes.embedding_dim), 0.0),
+            "seen": Slot(classes, 0.0),
         }
 
     def update(self, batch: "Batch") -> Mapping[str, Tensor]:
@@ -266,7 +266,7 @@ class AdaCosScale:
 
     def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
         """`scale`."""
-        return {"scale": filled((), self.start(sizes.num_classes))}
+        return {"scale": Slot((), self.start(sizes.num_classes))}
 
     def update(self, batch: "Batch") -> Mapping[str, Tensor]:
         """Take in a batch."""

@@ -15,7 +15,7 @@ from gonio.ranks import rows_of_all
 from gonio.rules.curve import AsIs, Rule
 from gonio.rules.pool import LogSumExp, Pool
 from gonio.rules.ranges import at_least_zero
-from gonio.rules.state import Sizes, Slot, filled
+from gonio.rules.state import Sizes, Slot
 
 if TYPE_CHECKING:
     from gonio.equation import Batch
@@ -53,7 +53,7 @@ class Ring:
 
     def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
         """`radius`."""
-        return {"radius": filled((), self.radius, is_learned=True)}
+        return {"radius": Slot((), self.radius, is_learned=True)}
 
     def __call__(self, batch: "Batch") -> Tensor:
         return self.weight / 2 * (batch.norm - batch.state["radius"]) ** 2
@@ -88,7 +88,7 @@ class Center:
 
     def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
         """`class_means`, which begin at 0."""
-        return {"class_means": filled((sizes.num_classes, sizes.embedding_dim), 0.0)}
+        return {"class_means": Slot((sizes.num_classes, sizes.embedding_dim), 0.0)}
 
     def update(self, batch: "Batch") -> Mapping[str, Tensor]:
         """Move the centres towards a batch."""
@@ -144,9 +144,9 @@ class MarginReward:
         weight: lambda >= 0.
 
     Raises:
-        ValueError: a negative weight.
+        ValueError: a negative weight, or a loss without learned margins.
 
-    Source: Liu et al., "AdaptiveFace", CVPR 2019, eq. (6).
+    Source: Liu et al., "AdaptiveFace", CVPR 2019.
     """
 
     weight: float = 70.0
@@ -155,6 +155,10 @@ class MarginReward:
         at_least_zero("weight", self.weight)
 
     def __call__(self, batch: "Batch") -> Tensor:
+        if "margins" not in batch.state:
+            raise ValueError(
+                f"terms: {self} rewards the margins of a LearnedPerClass; there is none"
+            )
         missing = 1 - batch.state["margins"].mean()
         return self.weight * missing.to(batch.cosine.dtype).expand_as(batch.cosine)
 
