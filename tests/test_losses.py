@@ -168,6 +168,23 @@ def test_a_setting_that_cannot_be_meant_is_refused(make, words):
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: losses.cosface(margin="half"), "margin: got 'half'"),
+        (lambda: losses.proxy_nca(scale="auto"), "scale: got 'auto'"),
+        (
+            lambda: losses.cosface(scale=gonio.PerClass([1, 2])),
+            r"scale: PerClass\(\[1, 2\]\) differs",
+        ),
+        (lambda: Fixed("auto"), "scale: got 'auto'"),
+    ],
+)
+def test_a_setting_of_another_type_is_named(make, words):
+    with pytest.raises(TypeError, match=words):
+        make()
+
+
 @pytest.mark.parametrize("scale", [30.0, "auto", "learned", FeatureNorm(), Learned(5.0, 9.0)])
 def test_scales_are_accepted_as_they_are_typed(scale):
     gonio.Head(4, 3, loss=losses.cosface(scale=scale))(torch.randn(2, 4), torch.tensor([0, 2]))

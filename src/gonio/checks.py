@@ -91,14 +91,23 @@ def check_values(
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def check_weights(name: str, weights: Tensor, shape: torch.Size, of: str) -> None:
+def check_weights(
+    name: str, weights: Tensor, shape: torch.Size, of: str, device: torch.device | None = None
+) -> None:
     """Finite numbers >= 0 of a shape, one for each row of what they weigh.
 
     Raises:
-        ValueError: another shape, or the first number that is wrong.
+        TypeError: no real numbers.
+        ValueError: another shape or device, or the first number that is wrong.
     """
+    if not isinstance(weights, Tensor) or weights.is_complex():
+        raise TypeError(f"{name}: got {type(weights).__name__}; pass a tensor of real numbers")
     if weights.shape != shape:
         raise ValueError(f"{name}: {describe(weights)} does not match {of} {list(shape)}")
+    if device is not None and weights.device != device:
+        raise ValueError(
+            f"{name}: it is on {weights.device}, the rest on {device}; move one of them"
+        )
     wrong = ~(weights.isfinite() & (weights >= 0))
     if bool(wrong.any()):
         row = int(wrong.nonzero()[0, 0])

@@ -167,7 +167,8 @@ class Head(nn.Module):
         batch = len(embeddings)
         embeddings, targets, rows = self._counted(embeddings, labels, label_mass)
         if sample_weight is not None:
-            check_weights("sample_weight", sample_weight, torch.Size((batch,)), "the batch")
+            size = torch.Size((batch,))
+            check_weights("sample_weight", sample_weight, size, "the batch", embeddings.device)
             sample_weight = sample_weight if rows is None else sample_weight[rows]
         is_training = self.training and torch.is_grad_enabled()
         if is_training and self.weight is not None:
@@ -297,6 +298,11 @@ def _check_smoothing(smoothing: float, loss: Loss) -> None:
         raise ValueError(
             f"label_smoothing: {smoothing} is defined for a cross-entropy over class weights, and this "
             f"loss pools by {loss.pool} and pays by {loss.penalty}; leave it at 0"
+        )
+    if smoothing and getattr(loss.negative, "mode", None) == "drop":
+        raise ValueError(
+            f"label_smoothing: {smoothing} would spread mass over classes that {loss.negative} leaves "
+            "out; leave it at 0, or take the mode 'zero'"
         )
 
 

@@ -69,7 +69,7 @@ def margin_loss(
         remember(loss, _mean_batch(batch, mass, per_sample), after=False)
     batch = batch._replace(state=_snapshot(memory.state))
 
-    scale = _with_numbers(loss.scale, batch)(batch.norm, batch.state)
+    scale = loss.scale(batch.norm, batch.state)
     sample = Sample(scale, batch.norm, batch.cosine, batch.angle, batch.cosine)
     target = _with_numbers(loss.target, batch)(batch.cosine, sample)
     if mass is not None:

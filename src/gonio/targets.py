@@ -60,7 +60,8 @@ def read_targets(
     if labels.is_floating_point():
         if labels.ndim == 1 or label_mass is not None:
             check_labels(labels, embeddings)
-        check_weights("labels", labels, torch.Size((len(embeddings), num_classes)), "the classes")
+        shape = torch.Size((len(embeddings), num_classes))
+        check_weights("labels", labels, shape, "batch and classes", embeddings.device)
         _check_sums("labels", labels, None)
         width = int((labels > 0).sum(dim=1).max()) if len(labels) else 1
         mass, labels = labels.topk(max(width, 1), dim=1)
@@ -73,13 +74,15 @@ def read_targets(
             )
         check_labels(labels, embeddings)
         return Targets(labels.long()[:, None])
+    if labels.shape[1] == 0:
+        raise ValueError(f"labels: {describe(labels)} has no label for a row; give at least one")
     check_labels(labels[:, 0], embeddings)
     if label_mass is None:
         raise ValueError(
             f"labels: {describe(labels)} has several labels for a row; say by label_mass, of the same "
             "shape, how much of each"
         )
-    check_weights("label_mass", label_mass, labels.shape, "labels")
+    check_weights("label_mass", label_mass, labels.shape, "labels", embeddings.device)
     ignored = None if ignore_index is None else (labels == ignore_index).any(dim=1)
     _check_sums("label_mass", label_mass, ignored)
     return Targets(labels.long(), label_mass)

@@ -249,6 +249,13 @@ def test_smoothing_is_refused_where_it_is_not_defined(name):
         gonio.Head(DIM, CLASSES, name, label_smoothing=EPS)
 
 
+def test_smoothing_over_classes_that_are_left_out_is_refused():
+    with pytest.raises(ValueError, match=r"^label_smoothing: 0\.1 would spread mass over classes"):
+        gonio.Head(DIM, CLASSES, "filtered-cosface", label_smoothing=EPS)
+    zeroed = losses.filtered_cosface(mode="zero")
+    gonio.Head(DIM, CLASSES, zeroed, label_smoothing=EPS)
+
+
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, math.nan])
 def test_smoothing_outside_its_range_is_refused(smoothing):
     with pytest.raises(ValueError, match=r"^label_smoothing: .* is out of range \[0, 1\)"):
@@ -278,7 +285,7 @@ def test_wrong_masses_are_refused_by_name():
         ((labels, mass[:, :1]), r"label_mass: float64\[4, 1\] does not match labels \[4, 2\]"),
         ((labels[:, 0], mass), r"label_mass: got float64\[4, 2\] beside labels int64\[4\]"),
         ((2 * soft, None), r"labels: the sum is 2 at row 0"),
-        ((soft[:, 1:], None), r"labels: float64\[4, 8\] does not match the classes \[4, 9\]"),
+        ((soft[:, 1:], None), r"labels: float64\[4, 8\] does not match batch and classes \[4, 9\]"),
         ((labels + 5, mass), r"labels: 10 is out of range \[0, 9\) at row 0"),
     ):
         with pytest.raises(ValueError, match=message):

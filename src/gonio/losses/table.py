@@ -67,7 +67,12 @@ def row(function: Callable[P, Loss]) -> Callable[P, Loss]:
 
 
 def _checking_words(function: Callable[P, Loss]) -> Callable[P, Loss]:
-    """The function, refusing a word that its signature does not list."""
+    """The function, refusing a word that its signature does not list.
+
+    Raises:
+        TypeError: a word where there is no choice of words.
+        ValueError: a word that is none of the choices.
+    """
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -76,9 +81,15 @@ def _checking_words(function: Callable[P, Loss]) -> Callable[P, Loss]:
         for name, kind in get_type_hints(function).items():
             if name in given and get_origin(kind) is Literal:
                 one_of(name, given[name], get_args(kind))
+            elif isinstance(given.get(name), str) and not _takes_words(kind):
+                raise TypeError(f"{name}: got {given[name]!r}; it is no word")
         return function(*args, **kwargs)
 
     return checked
+
+
+def _takes_words(kind: Any) -> bool:
+    return kind is str or any(one is str or get_origin(one) is Literal for one in get_args(kind))
 
 
 def names() -> list[str]:

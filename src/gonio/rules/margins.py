@@ -170,7 +170,7 @@ class LearnedPerClass(Quantity):
         return {"margins": batch.state["margins"].clamp(self.low, self.high)}
 
     def __call__(self, batch: "Batch") -> Tensor:
-        return batch.state["margins"][batch.labels]
+        return batch.state["margins"][batch.labels].clamp(self.low, self.high)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gonio.rules.number import Number, extremes, resolved
+from gonio.rules.number import extremes, resolved
 from gonio.rules.quantity import Quantity
 from gonio.rules.ranges import at_least_zero
 from gonio.rules.schedule import Schedule
@@ -28,15 +28,17 @@ class Scale(Protocol):
 
 @dataclass(frozen=True)
 class Fixed:
-    """A scale from outside: a number > 0, a schedule, or a quantity.
+    """The same scale for all samples: a number > 0, or a schedule.
 
     Raises:
         ValueError: a scale that is not above 0.
     """
 
-    value: Number
+    value: float | Schedule
 
     def __post_init__(self) -> None:
+        if not isinstance(self.value, int | float | Schedule):
+            raise TypeError(f"scale: got {self.value!r}; a number or a schedule is needed")
         low, high = extremes(self.value)
         if not 0 < low <= high < math.inf:
             raise ValueError(f"scale: {self.value} must be above 0 and finite")
@@ -46,7 +48,7 @@ class Fixed:
         return self
 
     def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
-        return torch.ones_like(norm) * resolved(self.value)
+        return torch.full_like(norm, float(resolved(self.value)))
 
 
 @dataclass(frozen=True)
@@ -164,12 +166,12 @@ class Learned:
         return (self.minimum + F.softplus(state["raw_scale"].to(norm.dtype))).expand_as(norm)
 
 
-ScaleLike = Number | Literal["auto", "learned"] | Scale
+ScaleLike = float | Schedule | Literal["auto", "learned"] | Scale
 """What a row accepts as its scale."""
 
 
 def as_scale(scale: ScaleLike) -> Scale:
-    """A setting, "auto", "learned" or a scale -> a scale.
+    """A number, a schedule, "auto", "learned" or a scale -> a scale.
 
     Raises:
         ValueError: another word.
@@ -180,4 +182,6 @@ def as_scale(scale: ScaleLike) -> Scale:
         if scale == "learned":
             return Learned()
         raise ValueError(f"scale: {scale!r} is neither a number nor 'auto' nor 'learned'")
-    return Fixed(scale) if isinstance(scale, int | float | Schedule | Quantity) else scale
+    if isinstance(scale, Quantity):
+        raise TypeError(f"scale: {scale} differs by sample; a scale is the same for a whole batch")
+    return Fixed(scale) if isinstance(scale, int | float | Schedule) else scale
