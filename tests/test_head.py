@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 import gonio
 from gonio import losses
 from gonio.negatives import Chunked, reference
-from gonio.rules import Apart, Difference, MarginReward, OneVersusRest
+from gonio.rules import (
+    Apart,
+    Difference,
+    FeatureNorm,
+    Filter,
+    MarginReward,
+    OneVersusRest,
+)
 
 DIM, CLASSES = 6, 11
 
@@ -334,6 +341,52 @@ def test_does_not_warn_if_the_weight_is_trained(optimizer, foreach):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         train(head, optimizer(head.parameters(), lr=0.1, foreach=foreach), 30)
+
+
+@pytest.mark.parametrize("backend", ["reference", "chunked"])
+def test_what_a_feature_norm_multiplies_may_be_left_out(backend):
+    loss = gonio.Loss(FeatureNorm(), negative=Filter(-0.1))
+    head, embeddings, labels = made(loss=loss, backend=backend)
+    embeddings[0] = 0
+    embeddings.requires_grad_()
+    head(embeddings, labels).backward()
+    assert embeddings.grad.isfinite().all()
+    assert head.weight.grad.isfinite().all()
+
+
+def test_a_margin_alone_can_be_learned():
+    for backend in ("reference", "chunked"):
+        head, embeddings, labels = made(loss="adaptiveface", backend=backend)
+        head.weight.requires_grad_(False)
+        head(embeddings, labels).backward()
+        assert head.margins.grad[labels].any()
+
+
+def test_class_weights_survive_a_head_without_storage():
+    weight = torch.rand(CLASSES)
+    with torch.device("meta"):
+        head = gonio.Head(DIM, CLASSES, class_weight=weight)
+    head.to_empty(device="cpu").reset_parameters()
+    torch.testing.assert_close(head.class_weight, weight)
+
+
+def test_a_batch_without_a_pair_is_told_in_training():
+    head, embeddings, _ = made(loss="supcon")
+    with pytest.warns(UserWarning, match="labels: no two of the 7 samples share one"):
+        head(embeddings, torch.arange(7))
+    right, angle = head.measure(embeddings[:0], torch.arange(0))
+    assert right.shape == angle.shape == (0,)
+
+
+@pytest.mark.parametrize("name", ["cosface", "l2-softmax", "sub-center-arcface"])
+def test_smoothing_has_second_derivatives_where_the_matrix_is_stored(name):
+    head, embeddings, labels = made(
+        loss=name, backend="reference", label_smoothing=0.1, dtype=torch.float64
+    )
+    (first,) = torch.autograd.grad(head(embeddings, labels), head.weight, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), head.weight)
+    assert second.isfinite().all()
+    assert second.any()
 
 
 def test_schedules_follow_the_saved_step():

@@ -14,6 +14,8 @@ from gonio.rules import (
     INNER,
     AngularMargin,
     Auto,
+    Bias,
+    DivideAngle,
     FeatureNorm,
     Fixed,
     Hardest,
@@ -21,6 +23,7 @@ from gonio.rules import (
     Ring,
     Score,
     Subtract,
+    Sum,
 )
 from gonio.rules.scale import scale_bound
 
@@ -150,6 +153,19 @@ def test_a_row_without_its_documentation_is_refused(function, words):
             lambda: replace(losses.supcon(), target=Subtract(gonio.PerClass([0.1]))),
             r"PerClass\(\[0.1\]\): it belongs to losses over class weights",
         ),
+        (lambda: losses.cosface(margin=28.6), r"margin: 28.6 is out of range \[0, 3\]; .* degrees"),
+        (
+            lambda: gonio.Loss(Fixed(1.0), score=INNER, negative=DivideAngle(2.0)),
+            "negative: DivideAngle.* changes an angle, but the score is no cosine",
+        ),
+        (lambda: replace(losses.proxy_anchor(), offset=Bias()), "offset: Bias"),
+        (lambda: replace(losses.supcon(), offset=Bias()), "offset: Bias"),
+        (lambda: replace(losses.proxy_anchor(), score=INNER), "score: .* not defined for anchors"),
+        (lambda: replace(losses.supcon(), pool=Sum()), "pool: .* has no place for other positives"),
+        (
+            lambda: replace(losses.supcon(), score=Score(True, True, centers=2)),
+            "score: several centres",
+        ),
         (lambda: gonio.PerClass([]), "margin: got nothing"),
         (lambda: gonio.PerClass([0.1, math.nan]), "margin: got nan for class 1"),
         (lambda: losses.arcface(past_pi="up"), "past_pi: 'up'"),
@@ -228,9 +244,14 @@ def test_the_multiplicative_staircase_ends_at_one_minus_two_m():
         assert curve[-1].item() == pytest.approx(1 - 2 * m)
 
 
+def test_a_loss_is_no_term_of_another():
+    with pytest.raises(TypeError, match=r"terms: .* is no part of a loss"):
+        losses.arcface() + losses.cosface()
+
+
 @pytest.mark.parametrize("part", [64.0, Fixed, lambda norm, raw: norm])
 def test_a_part_that_is_no_frozen_dataclass_is_refused(part):
-    with pytest.raises(TypeError, match=r"scale: .* is no frozen dataclass"):
+    with pytest.raises(TypeError, match=r"scale: .* is no part of a loss"):
         gonio.Loss(scale=part)
 
 

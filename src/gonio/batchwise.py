@@ -5,6 +5,8 @@ everything else, pools, penalties and backends, is the same. How many pairs ther
 labels, so torch.compile leaves them as they are.
 """
 
+import warnings
+
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
@@ -34,6 +36,19 @@ def batchwise_loss(
     if weight is None:
         return batch_loss(embeddings, labels, loss, negatives, memory)
     return anchor_loss(embeddings, weight, labels, loss, negatives, memory)
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def has_partner(labels: Tensor, *, warn: bool) -> Tensor:
+    """(batch,) labels -> (batch,) bool: whether another sample has the same label."""
+    found = (labels[:, None] == labels).sum(dim=1) > 1
+    if warn and len(labels) and not bool(found.any()):
+        warnings.warn(
+            f"labels: no two of the {len(labels)} samples share one, so this batch teaches nothing; "
+            "draw several samples of each identity into a batch",
+            stacklevel=2,
+        )
+    return found
 
 
 def batch_loss(

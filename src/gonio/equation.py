@@ -26,6 +26,7 @@ from gonio.rules import (
     Quantity,
     Score,
     Softplus,
+    Threshold,
 )
 from gonio.rules.curve import Rule
 from gonio.rules.mining import Mining
@@ -128,9 +129,10 @@ class Loss:
         for field in fields(self):
             part = getattr(self, field.name)
             for one in part if isinstance(part, tuple) else (part,):
-                if isinstance(one, type) or not is_dataclass(one):
+                if isinstance(one, type | Loss) or not is_dataclass(one):
                     raise TypeError(
-                        f"{field.name}: {one!r} is no frozen dataclass; see gonio.rules for the parts"
+                        f"{field.name}: {one!r} is no part of a loss (a frozen dataclass); "
+                        "gonio.rules has them"
                     )
         if getattr(self.target, "is_angular", False) and not self.score.unit_embedding:
             raise ValueError(
@@ -138,6 +140,12 @@ class Loss:
                 "the score PROJECTION with the scale FeatureNorm()"
             )
 
+        is_cosine = self.score.unit_embedding and self.score.unit_weight
+        if getattr(self.negative, "is_angular", False) and not is_cosine:
+            raise ValueError(
+                f"negative: {self.negative} changes an angle, but the score is no cosine; take the score "
+                "COSINE"
+            )
         if self.pairing.against != "classes":
             self._check_without_classes()
 
@@ -156,6 +164,17 @@ class Loss:
             )
         if self.mining != Everything():
             raise ValueError(f"mining: {self.mining} is defined for losses over class weights")
+        if self.score.centers > 1:
+            raise ValueError("score: several centres are defined for losses over class weights")
+        is_batch = self.pairing.against == "batch"
+        if not isinstance(self.offset, NoOffset | Threshold if is_batch else NoOffset):
+            raise ValueError(f"offset: {self.offset} is defined for losses over class weights")
+        if not is_batch and self.score != COSINE:
+            raise ValueError(f"score: {self.score} is not defined for anchors; take COSINE")
+        if is_batch and self.pairing.positives == "rivals" and not isinstance(self.pool, LogSumExp):
+            raise ValueError(
+                f"pool: {self.pool} has no place for other positives; take the pairing's positives 'alone'"
+            )
 
     def __add__(self, term: Term) -> "Loss":
         return replace(self, terms=(*self.terms, term))

@@ -6,14 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from gonio import losses, negatives
-from gonio.batchwise import batchwise_loss
+from gonio.batchwise import batchwise_loss, has_partner
 from gonio.checks import check_embeddings, check_loss, check_values, check_weights
 from gonio.equation import Classes, Loss, Negatives
 from gonio.geometry import unit
 from gonio.margin_loss import Memory, margin_loss
 from gonio.measure import among_batch, among_classes
 from gonio.negatives.tile import products
-from gonio.rules import LogSumExp, Softplus
+from gonio.rules import CLASSES, LogSumExp, Softplus
+from gonio.rules.negative import leaves_out
 from gonio.rules.number import is_scheduled
 from gonio.rules.state import Sizes, Slot, slots
 from gonio.targets import Targets, read_targets
@@ -111,7 +112,8 @@ class Head(nn.Module):
         for name, slot in self._slots.items():
             self._keep(name, slot, new)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=device))
-        weight = None if class_weight is None else class_weight.detach().clone().to(device)
+        self._class_weight = None if class_weight is None else class_weight.detach().cpu().float()
+        weight = None if class_weight is None else torch.empty(num_classes, device=device)
         self.register_buffer("class_weight", weight, persistent=False)
         self.reset_parameters()
 
@@ -129,6 +131,8 @@ class Head(nn.Module):
         self.step.zero_()
         if self.weight is not None:
             nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
+        if self.class_weight is not None and self._class_weight is not None:
+            self.class_weight.copy_(self._class_weight)
         for name, slot in self._slots.items():
             slot.fill(getattr(self, name))
 
@@ -203,8 +207,7 @@ class Head(nn.Module):
         if self.class_weight is not None:
             weights.append(targets.weighed(self.class_weight).to(like))
         if self.weight is None:  # a sample alone with its label has nothing to be compared with
-            labels = targets.labels[:, 0]
-            weights.append(((labels[:, None] == labels).sum(dim=1) > 1).to(like))
+            weights.append(has_partner(targets.labels[:, 0], warn=self.training).to(like))
         return torch.stack(weights).prod(dim=0) if weights else None
 
     def logits(self, embeddings: Tensor) -> Tensor:
@@ -294,12 +297,12 @@ def _check_smoothing(smoothing: float, loss: Loss) -> None:
     if not 0 <= smoothing < 1:
         raise ValueError(f"label_smoothing: {smoothing} is out of range [0, 1)")
     is_entropy = loss.pool == LogSumExp() and loss.penalty == Softplus()
-    if smoothing and not (is_entropy and loss.pairing.against == "classes"):
+    if smoothing and not (is_entropy and loss.pairing == CLASSES):
         raise ValueError(
-            f"label_smoothing: {smoothing} is defined for a cross-entropy over class weights, and this "
-            f"loss pools by {loss.pool} and pays by {loss.penalty}; leave it at 0"
+            f"label_smoothing: got {smoothing}, but it is defined for a cross-entropy over class weights, "
+            f"and this loss {_form(loss)}; leave it at 0"
         )
-    if smoothing and getattr(loss.negative, "mode", None) == "drop":
+    if smoothing and leaves_out(loss.negative):
         raise ValueError(
             f"label_smoothing: {smoothing} would spread mass over classes that {loss.negative} leaves "
             "out; leave it at 0, or take the mode 'zero'"
@@ -307,18 +310,19 @@ def _check_smoothing(smoothing: float, loss: Loss) -> None:
 
 
 def _check_targets(targets: Targets, loss: Loss) -> None:
-    if targets.mass is None:
-        return
-    if loss.pairing.against != "classes" or not isinstance(loss.pool, LogSumExp):
-        what = (
-            f"pools by {loss.pool}"
-            if loss.pairing.against == "classes"
-            else "compares the samples of a batch with each other"
-        )
+    if targets.mass is not None and not (
+        loss.pairing == CLASSES and isinstance(loss.pool, LogSumExp)
+    ):
         raise ValueError(
             "labels: several for a sample are defined for losses over class weights that pool by a "
-            f"(smooth) maximum, and this loss {what}; give one label for each row"
+            f"(smooth) maximum, and this loss {_form(loss)}; give one label for each row"
         )
+
+
+def _form(loss: Loss) -> str:
+    if loss.pairing != CLASSES:
+        return "compares the samples of a batch with each other"
+    return f"pools by {loss.pool} and pays by {loss.penalty}"
 
 
 def _reduce(

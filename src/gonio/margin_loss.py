@@ -257,8 +257,13 @@ def _sum_of_negatives(
     loss: Loss,
     negatives: Negatives,
 ) -> Tensor:
-    """(batch,): the sum of z_ij over the negatives, for which plain scores need no sweep."""
-    if not isinstance(loss.negative, AsIs) or loss.score.centers > 1:
+    """(batch,): the sum of z_ij over the negatives.
+
+    Plain scores need no sweep for it. A backend that keeps all under autograd makes one all the same,
+    because it alone has second derivatives.
+    """
+    is_plain = isinstance(loss.negative, AsIs) and loss.score.centers == 1
+    if not (is_plain and getattr(negatives, "hands_over_gradient", False)):
         return negatives(x, classes, sample, labels, replace(loss, pool=Sum()))
     weight = classes.weight.to(x.dtype)
     total = sum_of_directions(weight) if loss.score.unit_weight else weight.sum(dim=0)

@@ -37,6 +37,8 @@ def among_batch(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     own = cosine.masked_fill(~is_own | is_self, -torch.inf)
     other = cosine.masked_fill(is_own, -torch.inf)
     rows = (own > -torch.inf).any(dim=1).nonzero()[:, 0]
+    if len(rows) == 0:
+        return labels.new_zeros(0, dtype=torch.bool), x.new_zeros(0)
     nearest = own[rows].argmax(dim=1)
     best = own[rows, nearest]
     return _exceeds(best, other[rows].amax(dim=1)), angle_between(x[rows], x[nearest])

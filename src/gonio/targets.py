@@ -51,7 +51,7 @@ def read_targets(
         label_mass: (batch, k), >= 0, rows of sum 1.
         embeddings: (batch, dim), for shape and device.
         num_classes: classes of the head.
-        ignore_index: rows with it may have any mass.
+        ignore_index: a row in which it has mass is left out, whatever its masses.
 
     Raises:
         TypeError: labels that are neither integers nor floating.
@@ -62,10 +62,10 @@ def read_targets(
             check_labels(labels, embeddings)
         shape = torch.Size((len(embeddings), num_classes))
         check_weights("labels", labels, shape, "batch and classes", embeddings.device)
-        _check_sums("labels", labels, None)
+        _check_sums("labels", labels)
         width = int((labels > 0).sum(dim=1).max()) if len(labels) else 1
         mass, labels = labels.topk(max(width, 1), dim=1)
-        return Targets(labels.where(mass > 0, labels[:, :1]), mass)
+        return Targets(_with_mass(labels, mass), mass)
     if labels.ndim != 2:
         if label_mass is not None:
             raise ValueError(
@@ -82,18 +82,27 @@ def read_targets(
             f"labels: {describe(labels)} has several labels for a row; say by label_mass, of the same "
             "shape, how much of each"
         )
+    labels = labels.long()
+    if ignore_index is not None:
+        is_out = ((labels == ignore_index) & (label_mass != 0)).any(dim=1, keepdim=True)
+        labels = labels.masked_fill(is_out, ignore_index)
+        label_mass = label_mass.masked_fill(is_out, 1 / labels.shape[1])
     check_weights("label_mass", label_mass, labels.shape, "labels", embeddings.device)
-    ignored = None if ignore_index is None else (labels == ignore_index).any(dim=1)
-    _check_sums("label_mass", label_mass, ignored)
-    return Targets(labels.long(), label_mass)
+    _check_sums("label_mass", label_mass)
+    return Targets(_with_mass(labels, label_mass), label_mass)
+
+
+def _with_mass(labels: Tensor, mass: Tensor) -> Tensor:
+    """The labels, with the heaviest of the row in the place of each that has no mass."""
+    if len(labels) == 0:
+        return labels
+    return labels.where(mass > 0, labels.gather(1, mass.argmax(dim=1, keepdim=True)))
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def _check_sums(name: str, mass: Tensor, ignored: Tensor | None) -> None:
+def _check_sums(name: str, mass: Tensor) -> None:
     total = mass.double().sum(dim=1)
     wrong = (total - 1).abs() > TOLERANCE
-    if ignored is not None:
-        wrong = wrong & ~ignored
     if bool(wrong.any()):
         row = int(wrong.nonzero()[0])
         raise ValueError(

@@ -245,8 +245,21 @@ def test_a_class_to_ignore_hides_no_row_without_it(ignored):
 
 @pytest.mark.parametrize("name", ["max-hinge", "lse-hinge", "hinge", "supcon", "uniface", "focal"])
 def test_smoothing_is_refused_where_it_is_not_defined(name):
-    with pytest.raises(ValueError, match=r"^label_smoothing: 0\.1 is defined for a cross-entropy"):
+    with pytest.raises(
+        ValueError, match=r"^label_smoothing: got 0\.1, but it is defined for a cross-"
+    ):
         gonio.Head(DIM, CLASSES, name, label_smoothing=EPS)
+
+
+def test_an_ignored_label_without_mass_hides_nothing():
+    head = gonio.Head(DIM, CLASSES, "arcface", ignore_index=-100, dtype=torch.float64)
+    labels = torch.tensor([[1, -100], [2, -100], [-100, 3], [4, 5]])
+    mass = torch.tensor([[1, 0], [0.5, 0.5], [math.nan, 1], [0.5, 0.5]], dtype=torch.float64)
+    found = head(made().embeddings, labels, label_mass=mass, reduction="none")
+    alone = head(made().embeddings[:1], torch.tensor([1]), reduction="none")
+    torch.testing.assert_close(found[:1], alone)
+    assert found[1:3].tolist() == [0, 0]
+    assert found[3] > 0
 
 
 def test_smoothing_over_classes_that_are_left_out_is_refused():

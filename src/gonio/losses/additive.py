@@ -7,6 +7,7 @@ from gonio.losses.table import row
 from gonio.rules import AngularMargin, Detached, Subtract, as_scale
 from gonio.rules.curve import Rule
 from gonio.rules.number import Number
+from gonio.rules.ranges import cosine_margin
 from gonio.rules.scale import ScaleLike
 from gonio.rules.target import PastPi
 
@@ -27,6 +28,7 @@ def am_softmax(margin: Number = 0.35, scale: ScaleLike = 30.0) -> Loss:
 
     Source: Wang et al., "Additive margin softmax for face verification", SPL 2018, eq. (6).
     """
+    cosine_margin(margin)
     return Loss(scale=as_scale(scale), target=Subtract(margin))
 
 

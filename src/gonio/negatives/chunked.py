@@ -114,6 +114,8 @@ def _leaf(fact: Tensor | None, is_needed: bool) -> Any:
 
 def _pull(scores: Tensor, push: Tensor, leaves: list[Any], totals: list[Any]) -> None:
     """Pull `push` back from the scores to the leaves, and add it to the totals that are wanted."""
+    if not scores.requires_grad:
+        return
     wanted = [pair for pair in zip(leaves, totals, strict=True) if pair[1] is not None]
     grads = torch.autograd.grad(scores, [leaf for leaf, _ in wanted], push, allow_unused=True)
     for (_, total), part in zip(wanted, grads, strict=True):

@@ -6,6 +6,7 @@ from torch import Tensor
 from gonio.equation import Classes, Loss, Sample
 from gonio.geometry import unit
 from gonio.rules import Score
+from gonio.rules.negative import leaves_out
 
 
 def products(x: Tensor, weight: Tensor, score: Score) -> Tensor:
@@ -27,9 +28,15 @@ def scores(
     `first` is the index of the tile's first class.
     """
     column = sample.column()
-    score = column.scale * loss.negative(products(x, classes.weight, loss.score), column)
+    score = loss.negative(products(x, classes.weight, loss.score), column)
+    is_out = score == -torch.inf if leaves_out(loss.negative) else None
+    if is_out is not None:
+        score = score.masked_fill(is_out, 0)  # a scale of 0 times -inf is not a number
+    score = column.scale * score
     if classes.offset is not None:
         score = score + classes.offset
+    if is_out is not None:
+        score = score.masked_fill(is_out, -torch.inf)
     whose = classes.labels
     if whose is None:
         whose = torch.arange(first, first + len(classes.weight), device=labels.device)

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from gonio.equation import Sample
 
 
+def leaves_out(rule: object) -> bool:
+    """Whether a rule takes classes out of the pool, by a score of -inf."""
+    return bool(getattr(rule, "leaves_out", False))
+
+
 @dataclass(frozen=True)
 class Excess:
     """By how much a negative exceeds the target: one hinge for each negative.
@@ -151,6 +156,7 @@ class DivideAngle:
     """
 
     divide: Number
+    is_angular = True
 
     def __post_init__(self) -> None:
         if not 1 <= extremes(self.divide)[0] <= extremes(self.divide)[1] < math.inf:
@@ -181,6 +187,7 @@ class NarrowAngle:
 
     margin: Number
     above: Number
+    is_angular = True
 
     def __post_init__(self) -> None:
         low, high = extremes(self.margin)
@@ -195,6 +202,8 @@ class NarrowAngle:
 @dataclass(frozen=True)
 class LinearAngleNegative:
     """A straight line in the angle: score = 1 - 2 angle / pi, beside the target `LinearAngle`."""
+
+    is_angular = True
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
         return 1 - 2 * angle_of(cosine) / math.pi
@@ -253,6 +262,11 @@ class Filter:
     def __post_init__(self) -> None:
         one_of("mode", self.mode, ("drop", "zero"))
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether a class is taken out of the sum."""
+        return self.mode == "drop"
+
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
         left_out = -torch.inf if self.mode == "drop" else 0.0
         return cosine.masked_fill(cosine > resolved(self.above), left_out)
@@ -267,6 +281,7 @@ class KeepAbove:
     """
 
     border: Number
+    leaves_out = True
 
     def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
         return cosine.masked_fill(cosine <= resolved(self.border), -torch.inf)

@@ -25,7 +25,10 @@ def extremes(number: Number) -> tuple[float, float]:
     if isinstance(number, int | float):
         return number, number
     if not isinstance(number, Schedule | Quantity):
-        raise TypeError(f"got {number!r}, which is no number, schedule or quantity")
+        raise TypeError(
+            f"got {number!r}; give a number, a schedule such as gonio.Ramp, or a quantity such as "
+            "gonio.PerClass"
+        )
     return number.extremes()
 
 
@@ -46,7 +49,7 @@ def replaced(part: T, kind: type, value: Callable[[Any], float | Tensor]) -> T:
     """`part` (a frozen dataclass, nested) with every setting of a kind replaced by its value."""
     if isinstance(part, kind):
         return value(part)  # type: ignore[return-value]
-    if isinstance(part, tuple):
+    if isinstance(part, tuple) and part and is_dataclass(part[0]):
         items = tuple(replaced(item, kind, value) for item in part)
         return part if all(map(_is, items, part)) else items  # type: ignore[return-value]
     if not is_dataclass(part) or isinstance(part, type):

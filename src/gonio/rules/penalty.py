@@ -78,7 +78,8 @@ class Focal:
         at_least_zero("gamma", self.gamma)
 
     def __call__(self, pool: Tensor, target: Tensor) -> Tensor:
-        return -F.logsigmoid(target - pool) * (self.gamma * F.logsigmoid(pool - target)).exp()
+        log_miss = F.logsigmoid(pool - target).clamp(min=torch.finfo(pool.dtype).min)
+        return -F.logsigmoid(target - pool) * (self.gamma * log_miss).exp()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,20 @@ def at_least_zero(name: str, number: Number) -> None:
         raise ValueError(f"{name}: {number} is not a finite number >= 0")
 
 
+def cosine_margin(margin: Number) -> None:
+    """Refuse a margin between cosines that can only be one in degrees.
+
+    Raises:
+        ValueError: outside [0, 3].
+    """
+    at_least_zero("margin", margin)
+    if extremes(margin)[1] > 3:
+        raise ValueError(
+            f"margin: {margin} is out of range [0, 3]; cosines differ by at most 2, and the unit is not "
+            "degrees"
+        )
+
+
 def one_of(name: str, value: object, choices: Iterable[object]) -> None:
     """Refuse a word that is not among the choices.
 

@@ -72,7 +72,7 @@ def parts(part: object) -> Iterator[object]:
 
     def walk(one: object) -> Iterator[object]:
         if isinstance(one, tuple):
-            for item in one:
+            for item in one if _holds_parts(one) else ():
                 yield from walk(item)
         elif is_dataclass(one) and not isinstance(one, type) and id(one) not in seen:
             seen.add(id(one))
@@ -81,6 +81,11 @@ def parts(part: object) -> Iterator[object]:
                 yield from walk(getattr(one, field.name))
 
     return walk(part)
+
+
+def _holds_parts(items: tuple[object, ...]) -> bool:
+    """Whether a tuple has parts in it, and not one number for each of a million classes."""
+    return bool(items) and is_dataclass(items[0])
 
 
 def slots(part: object, sizes: Sizes) -> dict[str, Slot]:
