@@ -19,6 +19,7 @@ ALLOWED = {
     "durable": set(),
     "watch": set(),
     "geometry": set(),
+    "importing": {"errors"},
     "ranks": set(),
     "rules": {"equation", "geometry", "ranks"},  # of `equation` the types, for annotations alone
     "equation": {"rules"},
@@ -26,7 +27,7 @@ ALLOWED = {
     "margin_loss": {"equation", "geometry", "ranks", "rules", "targets"},
     "batchwise": {"equation", "geometry", "margin_loss"},
     "measure": {"equation", "geometry", "rules"},
-    "losses": {"equation", "errors", "rules"},
+    "losses": {"equation", "errors", "importing", "rules"},
     "negatives": {"equation", "errors", "geometry", "rules"},
     "head": {
         "batchwise",
@@ -65,7 +66,7 @@ ALLOWED = {
         "models",
         "rules",
     },
-    "conformance": {"checks", "equation", "errors", "head", "rules"},
+    "conformance": {"checks", "equation", "errors", "head", "importing", "rules"},
     "cli": {
         "conformance",
         "data",

@@ -48,7 +48,7 @@ class Sample(NamedTuple):
     norm: Tensor
     """|x_i| before normalisation."""
     cosine: Tensor
-    """c_iy: the score of the own class before any rule."""
+    """c_iy: the score of the own class before any rule; the cosine where x is normalised."""
     angle: Tensor
     """The angle to the own class, in radians, in [0, pi]."""
     target: Tensor
@@ -86,7 +86,7 @@ class Batch(NamedTuple):
     norm: Tensor
     """(rows,): |x|."""
     cosine: Tensor
-    """(rows,): the own score before any rule."""
+    """(rows,): the own score before any rule; the cosine where x is normalised."""
     angle: Tensor
     """(rows,): the own angle in radians."""
     state: Mapping[str, Tensor]

@@ -34,8 +34,8 @@ class CheckpointError(GonioError):
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ConfigError:
     """The error for a name that is in no table; it says which one may have been meant."""
     known = list(choices)
-    close = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else ""
+    close = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.6)
+    hint = f"did you mean {close[0]!r}?" if close else ""
     if not close or len(known) <= MANY:
         hint = f"{hint} choose one of {', '.join(known)}".strip()
     return ConfigError(f"{kind}: {name!r} is unknown; {hint}")

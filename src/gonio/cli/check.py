@@ -1,10 +1,7 @@
 """`gonio check`: is a loss what it says it is, ours or a stranger's."""
 
-import contextlib
 import json
-import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gonio import conformance, losses
@@ -61,12 +58,11 @@ def run(arguments: Sequence[str]) -> None:
     ):
         if size < least:
             raise ConfigError(f"{option}: {size} is below {least}")
-    with _current_folder():
-        subject = _subject(chosen.name, dict(map(_setting, chosen.set)), chosen.claim)
-        verdicts = {
-            name: conformance.examine(subject, CHECKS[name], sizes)
-            for name in track(CHECKS, subject.name, len(CHECKS))
-        }
+    subject = _subject(chosen.name, dict(map(_setting, chosen.set)), chosen.claim)
+    verdicts = {
+        name: conformance.examine(subject, CHECKS[name], sizes)
+        for name in track(CHECKS, subject.name, len(CHECKS))
+    }
     if chosen.json:
         about = {
             "name": subject.name,
@@ -113,14 +109,3 @@ def _setting(text: str) -> tuple[str, Any]:
     if not (name and equals):
         raise ConfigError(f"--set: got {text!r}; it must be SETTING=VALUE, such as margin=0.5")
     return name, parse_yaml(value, f"--set {name}")
-
-
-@contextlib.contextmanager
-def _current_folder() -> Iterator[None]:
-    """Modules in the current folder can be imported, as under `python -m`."""
-    before = list(sys.path)
-    sys.path.append(os.getcwd())
-    try:
-        yield
-    finally:
-        sys.path[:] = before

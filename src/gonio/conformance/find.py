@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gonio import importing
 from gonio.checks import describe
 from gonio.conformance.batch import Sizes
 from gonio.conformance.function import Function, MakeFunction, order_of
@@ -65,7 +65,7 @@ def imported(name: str, settings: Mapping[str, Any]) -> Subject:
     Raises:
         ConfigError: it cannot be imported, made or called.
     """
-    attribute = _attribute(name)
+    attribute = importing.imported(name)
     if isinstance(attribute, Loss):
         return of_loss(name, attribute)
     if isinstance(attribute, nn.Module) or not callable(attribute):
@@ -90,7 +90,7 @@ def imported(name: str, settings: Mapping[str, Any]) -> Subject:
         with own_randomness():
             made = make(PRIMES)
     except Exception as error:
-        raise ConfigError(f"{name}: it cannot be made: {_said(error)}") from error
+        raise ConfigError(f"{name}: it cannot be made: {importing.said(error)}") from error
     if isinstance(made, Loss):
         return of_loss(name, made)
     if not isinstance(made, nn.Module):
@@ -106,18 +106,6 @@ def imported(name: str, settings: Mapping[str, Any]) -> Subject:
 
 def _is_detached(part: object) -> bool:
     return isinstance(part, Detached) or getattr(part, "gradient", "exact") == "detached"
-
-
-def _attribute(name: str) -> Any:
-    """What `package.module:attribute` names."""
-    module, _, path = name.partition(":")
-    try:
-        return functools.reduce(getattr, path.split("."), importlib.import_module(module))
-    except Exception as error:
-        raise ConfigError(
-            f"{name}: it cannot be imported: {_said(error)}; it is spelled package.module:Class, and "
-            "looked for in the current folder, too"
-        ) from error
 
 
 def _of_function(name: str, make: MakeFunction, parameters: Sequence[str]) -> Subject:
@@ -161,14 +149,12 @@ def _try(subject: Subject) -> None:
     try:
         value = call(subject.at(batch), batch.embeddings.float(), batch.labels)
     except Exception as error:
-        raise ConfigError(f"{subject.name}: it fails on {given}: {_said(error)}") from error
+        raise ConfigError(
+            f"{subject.name}: it fails on {given}: {importing.said(error)}"
+        ) from error
     got = describe(value) if isinstance(value, Tensor) else type(value).__name__
     if not isinstance(value, Tensor) or value.shape not in ((), batch.labels.shape):
         raise ConfigError(
             f"{subject.name}: for {given} it returns {got}; a loss returns one number, or one for "
             "each row"
         )
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -5,19 +5,16 @@ so that the command line, the docs, the pictures and the tests all follow from t
 function of the user's own is a row under `module:function`, with as much as its docstring says.
 """
 
-import contextlib
 import functools
-import importlib
 import inspect
-import operator
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, ParamSpec, get_args, get_origin, get_type_hints
 
 from gonio.equation import Loss
 from gonio.errors import ConfigError, unknown_name
+from gonio.importing import imported, said
 from gonio.rules.ranges import one_of
 
 P = ParamSpec("P")
@@ -117,15 +114,10 @@ def get(name: str) -> Row:
 
 def _imported(name: str) -> Row:
     """The row of `module:function`."""
-    module, _, attribute = name.partition(":")
     try:
-        with _current_folder():
-            function = operator.attrgetter(attribute)(importlib.import_module(module))
-    except (Exception, SystemExit) as error:
-        raise ConfigError(
-            f"loss: {name} cannot be imported: {_said(error)}; it is spelled module:function, and its "
-            "folder is the current one or on PYTHONPATH"
-        ) from error
+        function = imported(name)
+    except ConfigError as error:
+        raise ConfigError(f"loss: {error}") from error
     if not callable(function):
         raise ConfigError(
             f"loss: {name} is of the type {type(function).__name__}; name a function that returns a "
@@ -134,7 +126,7 @@ def _imported(name: str) -> Row:
     try:
         hints, signature = get_type_hints(function), inspect.signature(function)
     except (NameError, TypeError, ValueError) as error:
-        raise ConfigError(f"loss: {name}: its settings cannot be read: {_said(error)}") from error
+        raise ConfigError(f"loss: {name}: its settings cannot be read: {said(error)}") from error
     for one in signature.parameters.values():
         if one.default is one.empty or one.name not in hints:
             raise ConfigError(
@@ -143,20 +135,8 @@ def _imported(name: str) -> Row:
             )
     found = _read(name, _making_a_loss(name, _checking_words(function)))
     found.loss()
-    said = {setting: found.arguments.get(setting, "") for setting in found.defaults}
-    return replace(found, arguments=said)
-
-
-@contextlib.contextmanager
-def _current_folder() -> Iterator[None]:
-    """Modules in the current folder can be imported, behind all others."""
-    before = list(sys.path)
-    sys.path.append(os.getcwd())
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path[:] = before
+    meanings = {setting: found.arguments.get(setting, "") for setting in found.defaults}
+    return replace(found, arguments=meanings)
 
 
 def _making_a_loss(name: str, function: Callable[..., Any]) -> Callable[..., Loss]:
@@ -168,7 +148,7 @@ def _making_a_loss(name: str, function: Callable[..., Any]) -> Callable[..., Los
             loss = function(*args, **settings)
         except Exception as error:
             given = f"fails with {settings}" if settings else "fails"
-            raise ConfigError(f"loss: {name} {given}: {_said(error)}") from error
+            raise ConfigError(f"loss: {name} {given}: {said(error)}") from error
         if not isinstance(loss, Loss):
             raise ConfigError(
                 f"loss: {name} returns a value of the type {type(loss).__name__}; it must return a "
@@ -177,10 +157,6 @@ def _making_a_loss(name: str, function: Callable[..., Any]) -> Callable[..., Los
         return loss
 
     return checked
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _read(name: str, function: Callable[..., Loss]) -> Row:

@@ -8,7 +8,10 @@ from torch import Tensor
 
 
 class Mining(Protocol):
-    """A frozen dataclass: (batch,) losses -> (batch,) weights of mean 1, taken as constants."""
+    """A frozen dataclass: (batch,) losses -> (batch,) weights of mean 1, taken as constants.
+
+    Weights of samples and of classes come on top.
+    """
 
     def __call__(self, losses: Tensor) -> Tensor: ...
 

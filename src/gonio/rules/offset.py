@@ -17,7 +17,10 @@ from gonio.rules.state import Sizes, Slot
 
 
 class Offset(Protocol):
-    """A frozen dataclass: what the head keeps -> (classes,) or () offsets, or None for no offset."""
+    """A frozen dataclass: what the head keeps -> offsets, or None for no offset.
+
+    They are (classes,), or () where all share one; only the latter can stand beside a batch.
+    """
 
     def __call__(self, state: Mapping[str, Tensor]) -> Tensor | None:
         """While training."""

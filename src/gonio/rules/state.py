@@ -2,7 +2,8 @@
 
 A part says by `slots` which tensors it needs; the head makes them, as parameters if they are learned
 and as buffers if not, so that they are trained, saved and moved with it. In training mode a part with
-`update` is asked for new values before the loss is computed.
+`update(batch)` is asked for new values, by name: before the loss is computed, or after it where the
+part says `updates_after = True`.
 """
 
 from collections.abc import Iterator

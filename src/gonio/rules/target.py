@@ -252,12 +252,12 @@ class CircleTarget:
         target = [1 + margin - cosine]+ (cosine - (1 - margin))
 
     Args:
-        margin: m in [0, 1], in units of the cosine.
+        margin: m >= 0, in units of the cosine.
         gradient: "detached" takes the weight [.]+ as a constant, as the paper does; "exact" is the
             derivative.
 
     Raises:
-        ValueError: a margin outside its range.
+        ValueError: a negative margin.
 
     Source: Sun et al., "Circle loss", CVPR 2020, eqs. (5) and (8).
     """
