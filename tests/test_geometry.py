@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gonio.geometry import angle_between, unit
+from gonio.geometry import angle_between, angle_of, sum_of_directions, unit
 
 EXPONENTS = st.integers(min_value=-30, max_value=30)
 
@@ -52,3 +52,34 @@ def test_at_the_poles_the_gradient_is_zero_not_nan(sign):
     angle.sum().backward()
     assert angle.item() == pytest.approx(0 if sign > 0 else math.pi, abs=1e-7)
     assert a.grad.norm() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_angle_of_a_cosine_has_a_finite_slope_at_and_beyond_the_poles(dtype):
+    eps = torch.finfo(dtype).eps
+    cosine = torch.tensor([-1 - eps, -1, -0.3, 0, 0.9, 1, 1 + eps], dtype=dtype, requires_grad=True)
+    angle = angle_of(cosine)
+    torch.testing.assert_close(
+        angle, cosine.detach().clamp(-1, 1).acos(), atol=2.1 * eps**0.5, rtol=0
+    )
+    assert (angle.diff() < 0).all()
+    (slope,) = torch.autograd.grad(angle.sum(), cosine)
+    assert (slope.abs() <= 0.26 / eps**0.5).all()
+    assert (slope < 0).all()
+
+
+def test_the_slope_of_the_angle_of_a_cosine_is_its_derivative():
+    cosine = torch.linspace(-0.99, 0.99, 9, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(angle_of, cosine)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_sum_of_directions_is_that_of_the_rows(dtype):
+    weight = torch.randn(9001, 3, dtype=torch.float64).to(dtype).requires_grad_()
+    found = sum_of_directions(weight, torch.float64)
+    expected = unit(weight.double())[0].sum(dim=0)
+    torch.testing.assert_close(found, expected)
+    assert found.dtype == torch.float64
+    (grad,) = torch.autograd.grad(found[0], weight)
+    (truth,) = torch.autograd.grad(expected[0], weight)
+    torch.testing.assert_close(grad, truth)

@@ -58,31 +58,35 @@ def angle_of(cosine: Tensor) -> Tensor:
     return inside.acos() + slope * (inside - cosine)
 
 
-def sum_of_directions(weight: Tensor) -> Tensor:
-    """(n, dim) -> (dim,): the sum of the directions of all rows, with no second (n, dim) in memory."""
-    total: Tensor = _SumOfDirections.apply(weight)  # type: ignore[no-untyped-call]
+def sum_of_directions(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """(n, dim) -> (dim,) in `dtype`: the sum of the directions of all rows.
+
+    Beside the gradient itself nothing of the size of `weight` is stored.
+    """
+    total: Tensor = _SumOfDirections.apply(weight, dtype)  # type: ignore[no-untyped-call]
     return total
 
 
 class _SumOfDirections(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, dtype: torch.dtype) -> Tensor:
         ctx.save_for_backward(weight)
-        return torch.stack([unit(rows)[0].sum(dim=0) for rows in torch.split(weight, ROWS)]).sum(
-            dim=0
-        )
+        ctx.dtype = dtype
+        return torch.stack(
+            [unit(rows.to(dtype))[0].sum(dim=0) for rows in torch.split(weight, ROWS)]
+        ).sum(dim=0)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (weight,) = ctx.saved_tensors
         total = torch.empty_like(weight)
         for rows, part in zip(torch.split(weight, ROWS), torch.split(total, ROWS), strict=True):
             with torch.enable_grad():
                 leaf = rows.detach().requires_grad_()
-                directions = unit(leaf)[0]
+                directions = unit(leaf.to(ctx.dtype))[0]
             part.copy_(torch.autograd.grad(directions, leaf, grad.expand_as(rows))[0])
-        return total
+        return total, None
 
 
 ROWS = 4096

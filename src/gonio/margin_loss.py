@@ -265,8 +265,10 @@ def _sum_of_negatives(
     is_plain = isinstance(loss.negative, AsIs) and loss.score.centers == 1
     if not (is_plain and getattr(negatives, "hands_over_gradient", False)):
         return negatives(x, classes, sample, labels, replace(loss, pool=Sum()))
-    weight = classes.weight.to(x.dtype)
-    total = sum_of_directions(weight) if loss.score.unit_weight else weight.sum(dim=0)
+    if loss.score.unit_weight:
+        total = sum_of_directions(classes.weight, x.dtype)
+    else:
+        total = classes.weight.sum(dim=0, dtype=x.dtype)
     found = sample.scale * (x @ total - own.masked_fill(labels < 0, 0).sum(dim=1))
     if classes.offset is None:
         return found
