@@ -23,7 +23,7 @@ ALLOWED = {
     "ranks": set(),
     "rules": {"equation", "geometry", "ranks"},  # of `equation` the types, for annotations alone
     "equation": {"rules"},
-    "targets": {"checks"},
+    "targets": {"checks", "equation", "rules"},
     "margin_loss": {"equation", "geometry", "ranks", "rules", "targets"},
     "batchwise": {"equation", "geometry", "margin_loss"},
     "measure": {"equation", "geometry", "rules"},
@@ -65,6 +65,7 @@ ALLOWED = {
         "losses",
         "models",
         "rules",
+        "targets",
     },
     "conformance": {"checks", "equation", "errors", "head", "importing", "rules"},
     "cli": {

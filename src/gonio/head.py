@@ -13,11 +13,9 @@ from gonio.geometry import unit
 from gonio.margin_loss import Memory, margin_loss
 from gonio.measure import among_batch, among_classes
 from gonio.negatives.tile import products
-from gonio.rules import CLASSES, LogSumExp, Softplus
-from gonio.rules.negative import leaves_out
 from gonio.rules.number import is_scheduled
 from gonio.rules.state import Sizes, Slot, slots
-from gonio.targets import Targets, read_targets
+from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
 from gonio.watch import WeightWatch
 
 Reduction = Literal["mean", "sum", "none"]
@@ -100,7 +98,7 @@ class Head(nn.Module):
         self.loss = loss.bind(num_classes)
         self.backend, self.ignore_index = backend, ignore_index
         self.label_smoothing = label_smoothing
-        _check_smoothing(label_smoothing, self.loss)
+        check_smoothing(label_smoothing, self.loss)
         self._is_scheduled = is_scheduled(self.loss)
         self._watch = WeightWatch(f"Head(embedding_dim={embedding_dim}, num_classes={num_classes})")
         new: Any = {"device": device, "dtype": dtype}
@@ -274,7 +272,8 @@ class Head(nn.Module):
         check_embeddings(embeddings, self.embedding_dim, self.step.device)
         targets = read_targets(labels, label_mass, embeddings, self.num_classes, self.ignore_index)
         targets = targets._replace(smoothing=self.label_smoothing)
-        _check_targets(targets, self.loss)
+        if targets.mass is not None:
+            check_several_labels(self.loss)
         check_values(embeddings, targets.labels, self.num_classes, self.ignore_index)
         if self.ignore_index is None:
             return embeddings, targets, None
@@ -291,38 +290,6 @@ class Head(nn.Module):
         """What `print(head)` shows."""
         sizes = f"embedding_dim={self.embedding_dim}, num_classes={self.num_classes}"
         return f"{sizes}, backend={self.backend!r},\nloss={self.loss}"
-
-
-def _check_smoothing(smoothing: float, loss: Loss) -> None:
-    if not 0 <= smoothing < 1:
-        raise ValueError(f"label_smoothing: {smoothing} is out of range [0, 1)")
-    is_entropy = loss.pool == LogSumExp() and loss.penalty == Softplus()
-    if smoothing and not (is_entropy and loss.pairing == CLASSES):
-        raise ValueError(
-            f"label_smoothing: got {smoothing}, but it is defined for a cross-entropy over class weights, "
-            f"and this loss {_form(loss)}; leave it at 0"
-        )
-    if smoothing and leaves_out(loss.negative):
-        raise ValueError(
-            f"label_smoothing: {smoothing} would spread mass over classes that {loss.negative} leaves "
-            "out; leave it at 0, or take the mode 'zero'"
-        )
-
-
-def _check_targets(targets: Targets, loss: Loss) -> None:
-    if targets.mass is not None and not (
-        loss.pairing == CLASSES and isinstance(loss.pool, LogSumExp)
-    ):
-        raise ValueError(
-            "labels: several for a sample are defined for losses over class weights that pool by a "
-            f"(smooth) maximum, and this loss {_form(loss)}; give one label for each row"
-        )
-
-
-def _form(loss: Loss) -> str:
-    if loss.pairing != CLASSES:
-        return "compares the samples of a batch with each other"
-    return f"pools by {loss.pool} and pays by {loss.penalty}"
 
 
 def _reduce(

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 
 from gonio.checks import check_labels, check_weights, describe
+from gonio.equation import Loss
+from gonio.rules import CLASSES, LogSumExp, Softplus
+from gonio.rules.negative import leaves_out
 
 TOLERANCE = 1e-3
 """By how much the mass of a sample may differ from 1: half precision rounds a sum of a few numbers."""
@@ -109,3 +112,43 @@ def _check_sums(name: str, mass: Tensor) -> None:
             f"{name}: the sum is {total[row].item():.6g} at row {row}; the numbers of a row are shares "
             "of one sample and add up to 1"
         )
+
+
+def check_smoothing(smoothing: float, loss: Loss) -> None:
+    """Refuse label smoothing where a loss has no meaning for it.
+
+    Raises:
+        ValueError: a share outside [0, 1), or a loss that is no cross-entropy over all classes.
+    """
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"label_smoothing: {smoothing} is out of range [0, 1)")
+    is_entropy = loss.pool == LogSumExp() and loss.penalty == Softplus()
+    if smoothing and not (is_entropy and loss.pairing == CLASSES):
+        raise ValueError(
+            f"label_smoothing: got {smoothing}, but it is defined for a cross-entropy over class weights, "
+            f"and this loss {_form(loss)}; leave it at 0"
+        )
+    if smoothing and leaves_out(loss.negative):
+        raise ValueError(
+            f"label_smoothing: {smoothing} would spread mass over classes that {loss.negative} leaves "
+            "out; leave it at 0, or take the mode 'zero'"
+        )
+
+
+def check_several_labels(loss: Loss) -> None:
+    """Refuse several labels for a sample where a loss has no meaning for them.
+
+    Raises:
+        ValueError: a loss that does not compare one own class with a (smooth) maximum of the others.
+    """
+    if not (loss.pairing == CLASSES and isinstance(loss.pool, LogSumExp)):
+        raise ValueError(
+            "labels: several for a sample are defined for losses over class weights that pool by a "
+            f"(smooth) maximum, and this loss {_form(loss)}; give one label for each row"
+        )
+
+
+def _form(loss: Loss) -> str:
+    if loss.pairing != CLASSES:
+        return "compares the samples of a batch with each other"
+    return f"pools by {loss.pool} and pays by {loss.penalty}"

@@ -42,8 +42,16 @@ def test_smoothing_reaches_the_loss():
 @pytest.mark.parametrize(
     ("loss", "targets", "message"),
     [
-        ("max-hinge", {"label_smoothing": 0.1}, r"^targets\.label_smoothing: got 0.1, but it is defined for"),
-        ("supcon", {"label_smoothing": 0.1}, r"^targets\.label_smoothing: got 0.1, but it is defined for"),
+        (
+            "max-hinge",
+            {"label_smoothing": 0.1},
+            r"^targets\.label_smoothing: got 0.1, but it is defined for",
+        ),
+        (
+            "supcon",
+            {"label_smoothing": 0.1},
+            r"^targets\.label_smoothing: got 0.1, but it is defined for",
+        ),
         ("supcon", {"mixup": 0.2}, r"^targets\.mixup: labels: several for a sample"),
         ("proxy-anchor", {"mixup": 0.2}, r"^targets\.mixup: labels: several for a sample"),
         ("hinge", {"mixup": 0.2}, r"^targets\.mixup: labels: several for a sample"),

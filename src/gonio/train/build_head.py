@@ -1,11 +1,11 @@
 """The head of a run, and whether its loss can do what the settings ask for."""
 
-import torch
 from torch import Tensor
 
 from gonio import losses
 from gonio.errors import ConfigError
 from gonio.head import Head
+from gonio.targets import check_several_labels, check_smoothing
 from gonio.train.config import TrainConfig
 
 
@@ -27,7 +27,16 @@ def build_head(config: TrainConfig, class_counts: Tensor) -> Head:
         )
     balanced = class_counts.sum() / (len(class_counts) * class_counts)
     try:
-        head = Head(
+        check_smoothing(config.targets.label_smoothing, loss)
+    except ValueError as error:
+        raise ConfigError(f"targets.{error}") from error
+    if config.targets.mixup:
+        try:
+            check_several_labels(loss)
+        except ValueError as error:
+            raise ConfigError(f"targets.mixup: {error}") from error
+    try:
+        return Head(
             config.model.embedding_dim,
             len(class_counts),
             loss,
@@ -36,19 +45,4 @@ def build_head(config: TrainConfig, class_counts: Tensor) -> Head:
             label_smoothing=config.targets.label_smoothing,
         )
     except ValueError as error:
-        section = "targets" if str(error).startswith("label_smoothing") else "loss"
-        raise ConfigError(f"{section}.{error}") from error
-    if config.targets.mixup:
-        _check_takes_two_labels(head)
-    return head
-
-
-@torch.no_grad()
-def _check_takes_two_labels(head: Head) -> None:
-    embedding = torch.ones(1, head.embedding_dim)
-    labels = torch.zeros(1, 2, dtype=torch.int64)
-    try:
-        head.eval()(embedding, labels, label_mass=torch.full((1, 2), 0.5))
-    except ValueError as error:
-        raise ConfigError(f"targets.mixup: {error}") from error
-    head.train()
+        raise ConfigError(f"loss.{error}") from error
