@@ -72,6 +72,7 @@ ALLOWED = {
         "conformance",
         "data",
         "durable",
+        "equation",
         "errors",
         "evaluate",
         "figures",

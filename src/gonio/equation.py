@@ -20,7 +20,9 @@ from gonio.rules import (
     CLASSES,
     COSINE,
     AsIs,
+    Detached,
     Everything,
+    Hardest,
     LogSumExp,
     NoOffset,
     Quantity,
@@ -178,6 +180,19 @@ class Loss:
 
     def __add__(self, term: Term) -> "Loss":
         return replace(self, terms=(*self.terms, term))
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether, by the name of one of its parts, the gradient is not the derivative."""
+        return any(
+            isinstance(part, Detached) or getattr(part, "gradient", "exact") == "detached"
+            for part in parts(self)
+        )
+
+    @property
+    def is_batchwise(self) -> bool:
+        """Whether the samples of a batch meet, so that none has a loss of its own."""
+        return self.pairing != CLASSES or isinstance(self.mining, Hardest)
 
     def at(self, step: int) -> "Loss":
         """The loss at a training step: every schedule in it replaced by its number."""

@@ -85,7 +85,7 @@ def margin_loss(
 
     loss = replace(loss, negative=_with_columns(loss.negative, batch, mass, per_sample))
     sample = Sample(*(_mean(fact, mass, per_sample) for fact in sample))
-    x = unit(embeddings)[0] if loss.score.unit_embedding else embeddings
+    x = batch.x[::per_sample] if loss.score.unit_embedding else embeddings
     pool = negatives(x, classes, sample, labels, loss)
     losses = mass_weighted(pool, own, mass, loss)
     if targets.smoothing:

@@ -15,8 +15,7 @@ from gonio import losses
 from gonio.equation import Loss
 from gonio.head import Head
 from gonio.negatives import Chunked, reference
-from gonio.rules import Center, Detached, Hardest, Ring
-from gonio.rules.state import parts
+from gonio.rules import Center, Ring
 
 VARIANTS = [
     ("softmax", {"bias": False}),
@@ -78,22 +77,9 @@ class Case:
     formula: Callable[..., float]
 
     @property
-    def is_batchwise(self) -> bool:
-        """Whether the samples of a batch meet."""
-        return self.loss.pairing.against != "classes" or isinstance(self.loss.mining, Hardest)
-
-    @property
     def has_weight(self) -> bool:
         """Whether there are class weights at all."""
         return self.loss.pairing.against != "batch"
-
-    @property
-    def is_detached(self) -> bool:
-        """Whether by its name the gradient is not the derivative."""
-        return any(
-            isinstance(part, Detached) or getattr(part, "gradient", "exact") == "detached"
-            for part in parts(self.loss)
-        )
 
     @property
     def squares_the_norm(self) -> bool:

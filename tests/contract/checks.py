@@ -31,7 +31,7 @@ def equals_its_formula(case: Case, backend: Negatives) -> None:
 
 def gradient_is_the_derivative(case: Case, backend: Negatives) -> None:
     """Gradient = finite differences, in embeddings, weight, bias and all else that is learned."""
-    if case.is_detached:
+    if case.loss.is_detached:
         raise NotApplicable("by its name its gradient is not the derivative")
     made = case.batch(seed=1, size=5, classes=8, dim=4)
     head = made.head(case.loss, backend)
@@ -49,7 +49,7 @@ def gradient_is_the_derivative(case: Case, backend: Negatives) -> None:
 
 def gradient_is_right_near_the_poles(case: Case, backend: Negatives) -> None:
     """On the great circle through the own class: slope = finite differences, with no dead zone."""
-    if case.is_detached:
+    if case.loss.is_detached:
         raise NotApplicable("by its name its gradient is not the derivative")
     if not case.has_weight:
         raise NotApplicable("there is no class weight to be near to")
@@ -107,7 +107,7 @@ def permutes_with_samples_and_classes(case: Case, backend: Negatives) -> None:
         moved = made.renumbered(classes)
         found = losses_and_gradients(moved.head(case.loss, backend), moved)["loss"]
         torch.testing.assert_close(found, losses, rtol=1e-10, atol=1e-10)
-    if not case.is_batchwise:
+    if not case.loss.is_batchwise:
         some = replace(made, embeddings=made.embeddings[:2], labels=made.labels[:2])
         found = losses_and_gradients(some.head(case.loss, backend), some)["loss"]
         torch.testing.assert_close(found, losses[:2], rtol=1e-10, atol=1e-10)

@@ -4,14 +4,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from gonio import conformance, losses
+from gonio import conformance
+from gonio.cli.named_loss import named_loss
 from gonio.cli.output import show
 from gonio.cli.parser import Parser
 from gonio.conformance import CHECKS, Sizes, Subject
 from gonio.data.progress import track
 from gonio.errors import ConfigError, GonioError
 from gonio.train.config_file import parse_yaml
-from gonio.train.loss_config import LossConfig
 
 EXAMPLES = """\
   gonio check arcface
@@ -93,14 +93,8 @@ def _subject(name: str, settings: dict[str, Any], claim: str | None) -> Subject:
 
 def _row(text: str, settings: dict[str, Any], backend: str = "auto") -> Subject:
     """`arcface` or `{name: arcface, margin: 0.3}` -> that loss of the table."""
-    value = parse_yaml(text, "--as")
-    named = dict(value) if isinstance(value, dict) else {"name": value}
-    name = named.pop("name", None)
-    if not isinstance(name, str):
-        raise ConfigError(f"--as: got {text!r}; give a name or {{name: NAME, SETTING: VALUE}}")
-    config = LossConfig(name, settings | named)
-    label = ", ".join([name, *(f"{setting} {one}" for setting, one in config.settings.items())])
-    return conformance.of_loss(label, losses.get(name).loss(**config.arguments()), backend)
+    label, loss = named_loss(text, "--as", settings)
+    return conformance.of_loss(label, loss, backend)
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -1,16 +1,13 @@
 """`gonio figure`: pictures of losses."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.table import Table
 
-from gonio import figures, losses
+from gonio import figures
+from gonio.cli.named_loss import named_loss
 from gonio.cli.output import show
 from gonio.cli.parser import Parser
-from gonio.errors import ConfigError
-from gonio.train.config_file import parse_yaml
-from gonio.train.loss_config import LossConfig
 
 EXAMPLES = """\
   gonio figure --list
@@ -37,7 +34,11 @@ def run(arguments: Sequence[str]) -> None:
         return
     if chosen.name is None or chosen.output is None:
         parser.error("the name of a picture and -o FILE are needed, or --list")
-    shown = None if chosen.loss is None else dict(map(_labelled, chosen.loss))
+    shown = (
+        None
+        if chosen.loss is None
+        else dict(named_loss(text, "--loss", {}) for text in chosen.loss)
+    )
     figures.draw(chosen.name, chosen.output, shown)
 
 
@@ -46,15 +47,3 @@ def _table() -> Table:
     for name in figures.names():
         table.add_row(name, figures.describe(name))
     return table
-
-
-def _labelled(text: str) -> tuple[str, Any]:
-    """`arcface` or `{name: arcface, margin: 0.3}` -> what stands beside the curve, and the loss."""
-    value = parse_yaml(text, "--loss")
-    settings = dict(value) if isinstance(value, dict) else {"name": value}
-    name = settings.pop("name", None)
-    if not isinstance(name, str):
-        raise ConfigError(f"--loss: got {text!r}; give a name or {{name: NAME, SETTING: VALUE}}")
-    config = LossConfig(name, settings)
-    label = ", ".join([name, *(f"{setting} {one}" for setting, one in settings.items())])
-    return label, losses.get(name).loss(**config.arguments())

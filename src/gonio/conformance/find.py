@@ -20,8 +20,6 @@ from gonio.conformance.subject import Layout, Subject, call, own_randomness
 from gonio.equation import Loss
 from gonio.errors import ConfigError
 from gonio.head import Head
-from gonio.rules import Detached, Hardest
-from gonio.rules.state import parts
 
 PRIMES = Sizes(num_classes=13, embedding_dim=11)
 """Sizes by which the axes of a weight are told apart."""
@@ -48,8 +46,8 @@ def of_loss(name: str, loss: Loss, backend: str = "auto") -> Subject:
         make,
         layout,
         ignoring,
-        is_detached=any(_is_detached(part) for part in parts(loss)),
-        meets=loss.pairing.against != "classes" or isinstance(loss.mining, Hardest),
+        is_detached=loss.is_detached,
+        meets=loss.is_batchwise,
     )
 
 
@@ -102,10 +100,6 @@ def imported(name: str, settings: Mapping[str, Any]) -> Subject:
     subject = Subject(name, make, layout, ignoring, is_detached, meets=layout is None)
     _try(subject)
     return subject
-
-
-def _is_detached(part: object) -> bool:
-    return isinstance(part, Detached) or getattr(part, "gradient", "exact") == "detached"
 
 
 def _of_function(name: str, make: MakeFunction, parameters: Sequence[str]) -> Subject:
