@@ -5,7 +5,7 @@
 
 c_ij is the score of class j before any rule (a cosine, or an inner product), s_i the scale. The own
 class y is peeled off the matrix product: the target rule, the scale and the penalty see (batch,)
-vectors and are ordinary torch (`gonio.own`). Only the pool over the negatives touches all classes;
+vectors and are ordinary torch (`gonio.margin_loss`). Only the pool over the negatives touches all classes;
 how that is computed is a backend's business (`gonio.negatives`).
 """
 
@@ -231,6 +231,16 @@ What a backend is: differentiable in x (batch, dim), in the weight and the offse
 every field of `sample`. x is already normalised where the loss says so. `labels` is (batch,) or
 (batch, k); columns with any of these labels are no negatives of the sample.
 """
+
+
+class Update(Protocol):
+    """Takes the gradient of the class weights piece by piece, so that the whole never exists."""
+
+    def take(self, rows: slice, gradient: Tensor) -> None:
+        """Rows of the flattened weight, and what the negatives add to their gradient, (rows, dim)."""
+
+    def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
+        """(n,) own classes of a batch, after all else, and what they add, (n, ...) as in the weight."""
 
 
 def target_curve(loss: Loss, angle: Tensor) -> Tensor:

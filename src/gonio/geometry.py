@@ -6,11 +6,9 @@ arrives at that bounded tangent form, with nothing clamped and no epsilon.
 """
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
 def unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -27,6 +25,26 @@ def unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
     norm = torch.linalg.vector_norm(balanced, dim=1, keepdim=True)
     inverse = norm.masked_fill(is_zero, 1).reciprocal().masked_fill(is_zero, 0)
     return balanced * inverse, (norm * largest)[:, 0]
+
+
+@torch.no_grad()
+def inverse_norms(vectors: Tensor, dtype: torch.dtype) -> Tensor:
+    """(n, dim) -> (n,) in `dtype`: what makes each row its direction; 0 for a zero row, as in `unit`.
+
+    Nothing of the size of `vectors` is stored. Rows whose squares are near the ends of the range of
+    `dtype` are looked at a second time.
+    """
+    blocks = torch.split(vectors, max(1, BLOCK // vectors.shape[1]))
+    norm = torch.cat([torch.linalg.vector_norm(rows.to(dtype), dim=1) for rows in blocks])
+    limits = torch.finfo(dtype)
+    is_safe = (norm > limits.tiny**0.5 / limits.eps) & (norm < limits.max**0.5 * limits.eps)
+    (rest,) = (~is_safe).nonzero(as_tuple=True)
+    inverse = norm.reciprocal_()
+    if len(rest):
+        directions, norm = unit(vectors[rest].to(dtype))
+        is_zero = (directions == 0).all(dim=1)
+        inverse[rest] = norm.masked_fill(is_zero, 1).reciprocal().masked_fill(is_zero, 0)
+    return inverse
 
 
 def angle_between(a: Tensor, b: Tensor) -> Tensor:
@@ -58,36 +76,5 @@ def angle_of(cosine: Tensor) -> Tensor:
     return inside.acos() + slope * (inside - cosine)
 
 
-def sum_of_directions(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """(n, dim) -> (dim,) in `dtype`: the sum of the directions of all rows.
-
-    Beside the gradient itself nothing of the size of `weight` is stored.
-    """
-    total: Tensor = _SumOfDirections.apply(weight, dtype)  # type: ignore[no-untyped-call]
-    return total
-
-
-class _SumOfDirections(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, dtype: torch.dtype) -> Tensor:
-        ctx.save_for_backward(weight)
-        ctx.dtype = dtype
-        return torch.stack(
-            [unit(rows.to(dtype))[0].sum(dim=0) for rows in torch.split(weight, ROWS)]
-        ).sum(dim=0)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (weight,) = ctx.saved_tensors
-        total = torch.empty_like(weight)
-        for rows, part in zip(torch.split(weight, ROWS), torch.split(total, ROWS), strict=True):
-            with torch.enable_grad():
-                leaf = rows.detach().requires_grad_()
-                directions = unit(leaf.to(ctx.dtype))[0]
-            part.copy_(torch.autograd.grad(directions, leaf, grad.expand_as(rows))[0])
-        return total, None
-
-
-ROWS = 4096
-"""Rows seen at once."""
+BLOCK = 2**22
+"""Entries looked at together."""

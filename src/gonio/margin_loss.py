@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from gonio.equation import Batch, Classes, Loss, Negatives, Sample
-from gonio.geometry import angle_between, angle_of, sum_of_directions, unit
+from gonio.geometry import angle_between, angle_of, unit
 from gonio.ranks import place_of_rows
-from gonio.rules import AsIs, Fixed, Quantity, Sum
+from gonio.rules import Fixed, Quantity, WithSum
 from gonio.rules.curve import Rule
 from gonio.rules.number import replaced
 from gonio.rules.pool import Pool
@@ -61,8 +61,7 @@ def margin_loss(
     """
     labels, mass = _merged(targets)
     per_sample = labels.shape[1]
-    is_ours = getattr(negatives, "hands_over_gradient", False)
-    rows, weight = _Peel.apply(classes.weight, labels.clamp(min=0).flatten(), is_ours)  # type: ignore[no-untyped-call]
+    rows, weight = _Peel.apply(classes.weight, labels.clamp(min=0).flatten(), negatives)  # type: ignore[no-untyped-call]
     classes = classes._replace(weight=weight)
     batch, own_norm = _batch(embeddings, rows, classes, labels, loss, negatives, memory)
     if memory.is_training:
@@ -74,9 +73,8 @@ def margin_loss(
     target = _with_numbers(loss.target, batch)(batch.cosine, sample)
     if mass is not None:
         target = batch.cosine + mass.flatten() * (target - batch.cosine)
-    score = batch.cosine
     if loss.score.unit_embedding and not loss.score.unit_weight:
-        target, score = target * own_norm, score * own_norm
+        target = target * own_norm
     sample = sample._replace(target=target)
     own = scale * target
     if classes.offset is not None:
@@ -86,15 +84,16 @@ def margin_loss(
     loss = replace(loss, negative=_with_columns(loss.negative, batch, mass, per_sample))
     sample = Sample(*(_mean(fact, mass, per_sample) for fact in sample))
     x = batch.x[::per_sample] if loss.score.unit_embedding else embeddings
-    pool = negatives(x, classes, sample, labels, loss)
-    losses = mass_weighted(pool, own, mass, loss)
     if targets.smoothing:
-        everything = own.masked_fill(labels < 0, 0).sum(dim=1) + _sum_of_negatives(
-            x, classes, sample, score.view(labels.shape), labels, loss, negatives
-        )
-        held = own if mass is None else (mass * own.masked_fill(labels < 0, 0))
-        spread = held.sum(dim=1) - everything / len(classes.weight)
-        losses = losses + targets.smoothing * spread
+        both = replace(loss, pool=WithSum(loss.pool))
+        pool, rest = negatives(x, classes, sample, labels, both).unbind(dim=1)
+        mine = own.masked_fill(labels < 0, 0)
+        held = mine if mass is None else mass * mine
+        spread = held.sum(dim=1) - (mine.sum(dim=1) + rest) / len(classes.weight)
+        losses = mass_weighted(pool, own, mass, loss) + targets.smoothing * spread
+    else:
+        pool = negatives(x, classes, sample, labels, loss)
+        losses = mass_weighted(pool, own, mass, loss)
     losses = losses * loss.mining(losses.detach())
     for term in loss.terms:
         losses = losses + _mean(term(batch), mass, per_sample)
@@ -248,50 +247,35 @@ def _mean_batch(batch: Batch, mass: Tensor | None, per_sample: int) -> Batch:
     )
 
 
-def _sum_of_negatives(
-    x: Tensor,
-    classes: Classes,
-    sample: Sample,
-    own: Tensor,
-    labels: Tensor,
-    loss: Loss,
-    negatives: Negatives,
-) -> Tensor:
-    """(batch,): the sum of z_ij over the negatives.
-
-    Plain scores need no sweep for it. A backend that keeps all under autograd makes one all the same,
-    because it alone has second derivatives.
-    """
-    is_plain = isinstance(loss.negative, AsIs) and loss.score.centers == 1
-    if not (is_plain and getattr(negatives, "hands_over_gradient", False)):
-        return negatives(x, classes, sample, labels, replace(loss, pool=Sum()))
-    if loss.score.unit_weight:
-        total = sum_of_directions(classes.weight, x.dtype)
-    else:
-        total = classes.weight.sum(dim=0, dtype=x.dtype)
-    found = sample.scale * (x @ total - own.masked_fill(labels < 0, 0).sum(dim=1))
-    if classes.offset is None:
-        return found
-    of_labels = classes.offset[labels.clamp(min=0)].masked_fill(labels < 0, 0)
-    return found + classes.offset.sum() - of_labels.sum(dim=1)
-
-
 class _Peel(torch.autograd.Function):
     """(classes, ...), (rows,) -> the rows of the own classes, and the weight itself.
 
     The weight goes on to the negatives through this node, so that backward receives their dense
     gradient and adds the own classes' rows to it: into the same buffer, if the backend says by
     `hands_over_gradient` that nobody else holds it. Indexing alone would make autograd fill a second
-    buffer of the weight's size.
+    buffer of the weight's size. Where the backend has handed the gradient to an `Update` piece by piece,
+    there is no dense one, and the rows follow the pieces.
     """
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, labels: Tensor, is_ours: bool) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, weight: Tensor, labels: Tensor, negatives: Negatives
+    ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(labels)
-        ctx.is_ours = is_ours
+        ctx.is_ours = getattr(negatives, "hands_over_gradient", False)
+        ctx.update = getattr(negatives, "update", None)
+        ctx.set_materialize_grads(ctx.update is None)
         return weight[labels], weight.view_as(weight)
 
     @staticmethod
-    def backward(ctx: Any, rows: Tensor, dense: Tensor) -> tuple[Tensor, None, None]:
+    def backward(
+        ctx: Any, rows: Tensor | None, dense: Tensor | None
+    ) -> tuple[Tensor | None, None, None]:
+        (labels,) = ctx.saved_tensors
+        if ctx.update is not None:
+            ctx.update.finish(labels, rows)
+            return None, None, None
+        assert rows is not None
+        assert dense is not None
         add = dense.index_add_ if ctx.is_ours and not torch.is_grad_enabled() else dense.index_add
-        return add(0, ctx.saved_tensors[0], rows), None, None
+        return add(0, labels, rows), None, None

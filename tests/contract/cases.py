@@ -117,9 +117,9 @@ def case(name: str, settings: dict[str, object]) -> Case:
 CASES = [case(name, settings) for name, settings in [(n, {}) for n in losses.names()] + VARIANTS]
 BACKENDS = {
     "reference": reference,
-    "tile=1": Chunked(1),
-    "tile=7": Chunked(7),
-    "tile=classes+1": Chunked(24),
+    "tile=1,stash": Chunked(1, mode="stash"),
+    "tile=7,recompute": Chunked(7, mode="recompute"),
+    "tile=classes+1,stash": Chunked(24, mode="stash"),
 }
 
 

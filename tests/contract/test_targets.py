@@ -72,7 +72,7 @@ def test_smoothing_and_mixing_go_together(name, backend):
 
 
 @pytest.mark.parametrize(
-    "backend", [BACKENDS["reference"], BACKENDS["tile=7"]], ids=["reference", "tile=7"]
+    "backend", [BACKENDS["reference"], BACKENDS["tile=7,recompute"]], ids=["reference", "tile=7"]
 )
 @pytest.mark.parametrize("smoothing", [0.0, EPS])
 @pytest.mark.parametrize("name", SMOOTH)

@@ -109,7 +109,8 @@ def _pooled(loss: Loss, scores: Values) -> tuple[Values, Values]:
     """(n, k) scores -> the pool's (n,) values and (n, k) slopes."""
     rows = torch.from_numpy(scores)
     state = loss.pool.fold(rows)
-    return loss.pool.value(state).numpy(), loss.pool.slope(rows, state).numpy()
+    slope = loss.pool.push(rows, state, rows.new_ones(len(rows)))
+    return loss.pool.value(state).numpy(), slope.numpy()
 
 
 def _short(weight: float) -> str:

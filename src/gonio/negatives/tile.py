@@ -1,9 +1,9 @@
-"""One tile of classes: the scores of a batch against them."""
+"""One tile of classes: what a batch scores against them."""
 
 import torch
 from torch import Tensor
 
-from gonio.equation import Classes, Loss, Sample
+from gonio.equation import Loss, Sample
 from gonio.geometry import unit
 from gonio.rules import Score
 from gonio.rules.negative import leaves_out
@@ -14,32 +14,51 @@ def products(x: Tensor, weight: Tensor, score: Score) -> Tensor:
     centers = weight.flatten(0, -2).to(x.dtype)
     if score.unit_weight:
         centers = unit(centers)[0]
-    product = x @ centers.T
-    return (
-        product if weight.ndim == 2 else score.of_centers(product.view(len(x), *weight.shape[:2]))
-    )
+    return of_classes(x @ centers.T, score)
 
 
-def scores(
-    x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss, first: int
-) -> Tensor:
-    """(batch, dim) against a tile -> (batch, tile) scores, with -inf for what is no negative.
+def of_classes(products: Tensor, score: Score) -> Tensor:
+    """(batch, tile centers) products -> (batch, tile) scores."""
+    if score.centers == 1:
+        return products
+    batch, rows = products.shape
+    return score.of_centers(products.view(batch, rows // score.centers, score.centers))
 
-    `first` is the index of the tile's first class.
+
+def modulated(cosine: Tensor, offset: Tensor | None, sample: Sample, loss: Loss) -> Tensor:
+    """(batch, tile) scores before any rule, and (tile,) offsets -> z, (batch, tile).
+
+    -inf where the negative rule leaves a class out.
     """
     column = sample.column()
-    score = loss.negative(products(x, classes.weight, loss.score), column)
+    score = loss.negative(cosine, column)
     is_out = score == -torch.inf if leaves_out(loss.negative) else None
     if is_out is not None:
         score = score.masked_fill(is_out, 0)  # a scale of 0 times -inf is not a number
     score = column.scale * score
-    if classes.offset is not None:
-        score = score + classes.offset
-    if is_out is not None:
-        score = score.masked_fill(is_out, -torch.inf)
-    whose = classes.labels
-    if whose is None:
-        whose = torch.arange(first, first + len(classes.weight), device=labels.device)
+    if offset is not None:
+        score = score + offset
+    return score if is_out is None else score.masked_fill(is_out, -torch.inf)
+
+
+def fill_own(
+    matrix: Tensor, value: float, labels: Tensor, whose: Tensor | None, first: int
+) -> Tensor:
+    """Set, in place, what a (batch, tile) matrix holds of each sample's own classes.
+
+    Args:
+        matrix: (batch, tile).
+        value: for the own classes.
+        labels: (batch,) or (batch, k); a negative one is none.
+        whose: (tile,) labels of the columns; None where they are `first`, `first` + 1, ...
+        first: index of the first column.
+    """
     for own in labels.unbind(1) if labels.ndim == 2 else (labels,):
-        score = score.masked_fill(own[:, None] == whose, -torch.inf)
-    return score
+        if whose is not None:
+            matrix.masked_fill_(own[:, None] == whose, value)
+            continue
+        is_here = (own >= first) & (own < first + matrix.shape[1])
+        column = (own - first).masked_fill(~is_here, 0)[:, None]
+        held = matrix.gather(1, column).masked_fill(is_here[:, None], value)
+        matrix.scatter_(1, column, held)
+    return matrix

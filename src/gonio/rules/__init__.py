@@ -29,7 +29,7 @@ from gonio.rules.number import Number
 from gonio.rules.offset import Bias, LogClasses, LogPrior, NoOffset, Threshold
 from gonio.rules.pairing import ANCHORS, BATCH, CLASSES, Pairing
 from gonio.rules.penalty import Apart, Difference, Focal, OneVersusRest, PoolOnly, Softplus
-from gonio.rules.pool import KthLargest, LogSumExp, Mean, SoftplusSum, Sum
+from gonio.rules.pool import KthLargest, LogSumExp, Mean, SoftplusSum, Sum, WithSum
 from gonio.rules.quantity import Quantity
 from gonio.rules.scale import Auto, FeatureNorm, Fixed, Learned, as_scale
 from gonio.rules.schedule import Annealing, Ramp, Schedule
@@ -131,5 +131,6 @@ __all__ = [
     "Subtract",
     "Sum",
     "Threshold",
+    "WithSum",
     "as_scale",
 ]

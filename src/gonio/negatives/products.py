@@ -1,0 +1,79 @@
+"""The matrix products of a batch with a tile of the weight's rows, there and back.
+
+Directions of the weight are never stored. 1 / |w_j| multiplies a column of the product; in backward, the
+projection on the tangent that normalisation amounts to is the last step of a tile of the gradient. With
+p_ij = <x_i, w_j>, c_ij = p_ij / |w_j|, and e_ij = (gradient in c_ij) / |w_j|:
+
+    dx_i = sum_j e_ij w_j
+    dw_j = sum_i e_ij x_i  -  (sum_i e_ij c_ij) w_j / |w_j|
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Precision = Literal["fp32", "bf16"]
+"""What the products are computed in. "bf16" rounds their operands and their result to 8 bits; the sums
+within a product, over tiles and over classes are not rounded to it. "fp32" is the dtype of the embeddings
+themselves, float64 for float64."""
+
+
+class Products:
+    """(batch, dim) embeddings against tiles of a weight.
+
+    A (batch, tile) matrix is laid out with the batch innermost, so that a tile of it is one block.
+
+    Args:
+        x: (batch, dim).
+        weight: (rows, dim), in any floating dtype.
+        inverse: (rows,) inverse norms of the weight's rows, None where they are not normalised.
+        precision: of the products.
+    """
+
+    def __init__(
+        self, x: Tensor, weight: Tensor, inverse: Tensor | None, precision: Precision
+    ) -> None:
+        self.x, self.weight, self.inverse = x, weight, inverse
+        self.operand = x.bfloat16() if precision == "bf16" else x
+
+    def forward(self, rows: slice, out: Tensor | None = None) -> Tensor:
+        """(tile, batch) products, written to `out` where it is given."""
+        return torch.mm(self.weight[rows].to(self.operand.dtype), self.operand.T, out=out)
+
+    def scores(self, products: Tensor, rows: slice) -> Tensor:
+        """(tile, batch) products -> (batch, tile) cosines, or inner products."""
+        if self.inverse is None:
+            return products.to(self.x.dtype).T
+        return (products * self.inverse[rows, None]).T
+
+    def pull(
+        self, push: Tensor, scores: Tensor, rows: slice, dx: Tensor | None, dw: Tensor | None
+    ) -> None:
+        """Back from the gradient in the scores of a tile.
+
+        Args:
+            push: (batch, tile), that gradient.
+            scores: (batch, tile).
+            rows: of the tile.
+            dx: (batch, dim) in the dtype of x, to be added to; None if nobody asked for it.
+            dw: (tile, dim) in the dtype of x, to be written; None likewise.
+        """
+        if self.inverse is not None:
+            push = push * self.inverse[rows]
+        operand = push.to(self.operand.dtype)
+        weight = self.weight[rows].to(self.x.dtype)
+        is_rounded = operand.dtype != self.x.dtype
+        if dx is not None and is_rounded:
+            dx += operand @ weight.to(operand.dtype)
+        elif dx is not None:
+            dx.addmm_(operand, weight)
+        if dw is None:
+            return
+        if is_rounded:
+            dw.copy_(operand.T @ self.operand)
+        else:
+            torch.mm(operand.T, self.operand, out=dw)
+        if self.inverse is not None:
+            along = (push * scores).sum(dim=0)
+            dw.addcmul_(weight * self.inverse[rows, None], along[:, None], value=-1)
