@@ -21,6 +21,7 @@ ALLOWED = {
     "geometry": set(),
     "importing": {"errors"},
     "ranks": set(),
+    "reduction": set(),
     "rules": {"equation", "geometry", "ranks"},  # of `equation` the types, for annotations alone
     "equation": {"rules"},
     "targets": {"checks", "equation", "rules"},
@@ -29,6 +30,7 @@ ALLOWED = {
     "measure": {"equation", "geometry", "rules"},
     "losses": {"equation", "errors", "importing", "rules"},
     "negatives": {"equation", "errors", "geometry", "rules"},
+    "tilewise": {"checks", "equation", "margin_loss", "negatives", "ranks", "targets"},
     "head": {
         "batchwise",
         "checks",
@@ -38,8 +40,10 @@ ALLOWED = {
         "margin_loss",
         "measure",
         "negatives",
+        "reduction",
         "rules",
         "targets",
+        "tilewise",
         "watch",
     },
     "data": {"durable", "errors"},

@@ -14,6 +14,7 @@ import yaml
 import gonio
 from cli.conftest import DIGITS, run
 from gonio import losses
+from gonio.negatives import Chunked
 
 PAGE = (Path(__file__).parents[1] / "docs" / "own-loss.md").read_text(encoding="utf-8")
 EXAMPLE, IN_PYTHON = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -72,7 +73,7 @@ def test_the_head_of_the_docs_is_built(write, tmp_path):
     made = runpy.run_path(str(tmp_path / "my_losses.py"))
     exec(IN_PYTHON, made)
     head = made["head"]
-    assert (head.backend, head.loss.target.margin) == ("chunked", 0.3)
+    assert (head.backend, head.loss.target.margin) == (Chunked(), 0.3)
     assert head(torch.randn(4, 128), torch.tensor([0, 999, 5, 5])) > 0
 
 

@@ -1,6 +1,6 @@
 """The head: class weights, and any loss of the table over them, as one torch module."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +12,14 @@ from gonio.equation import Classes, Loss, Negatives
 from gonio.geometry import unit
 from gonio.margin_loss import Memory, margin_loss
 from gonio.measure import among_batch, among_classes
+from gonio.negatives.compaction import LastStep
 from gonio.negatives.tile import products
+from gonio.reduction import Reduction, check_reduction, reduced
 from gonio.rules.number import is_scheduled
 from gonio.rules.state import Sizes, Slot, slots
 from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
+from gonio.tilewise import Attachment
 from gonio.watch import WeightWatch
-
-Reduction = Literal["mean", "sum", "none"]
 
 
 class Head(nn.Module):
@@ -65,6 +66,7 @@ class Head(nn.Module):
 
     step: Tensor
     class_weight: Tensor | None
+    _attachment: Attachment | None = None
 
     def __init__(
         self,
@@ -87,7 +89,6 @@ class Head(nn.Module):
         for name, given in (("class_counts", class_counts), ("class_weight", class_weight)):
             if given is not None:
                 check_weights(name, given, torch.Size((num_classes,)), "the classes")
-        negatives.choose(backend, 0, 0)
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
         if isinstance(loss, str):
             loss = losses.get(loss).loss()
@@ -96,7 +97,7 @@ class Head(nn.Module):
                 f"loss: {loss!r} is neither a name nor a Loss; call a row, as in losses.arcface()"
             )
         self.loss = loss.bind(num_classes)
-        self.backend, self.ignore_index = backend, ignore_index
+        self.backend, self.ignore_index = negatives.named(backend), ignore_index
         self.label_smoothing = label_smoothing
         check_smoothing(label_smoothing, self.loss)
         self._is_scheduled = is_scheduled(self.loss)
@@ -134,6 +135,34 @@ class Head(nn.Module):
         for name, slot in self._slots.items():
             slot.fill(getattr(self, name))
 
+    def attach_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
+        """From now on move the weight in backward, tile by tile: its gradient never exists.
+
+        The training loop stays as it is. In training mode, backward takes the step of the weight with
+        the settings that `optimizer` has for it then, and keeps its state there; `optimizer.step()`
+        moves everything else. Checkpoints are those of the ordinary optimizer. "auto" means "chunked".
+        What would need the gradient (clipping, GradScaler, accumulation) is refused where it happens.
+        A copy or a pickle of the head is not attached.
+
+        Args:
+            optimizer: SGD, Adam or AdamW, with `head.weight` among its parameters.
+
+        Raises:
+            TypeError: an optimizer of another type.
+            ValueError: a loss, backend or setting that does not go with it, or a weight that has a
+                gradient.
+        """
+        memory = Memory(self._state, self._step_number())
+        new = Attachment(optimizer, self.weight, self.backend, self.current_loss, memory)
+        self.detach_optimizer()
+        self._attachment = new
+
+    def detach_optimizer(self) -> None:
+        """Leave the weight to `optimizer.step()` again."""
+        if self._attachment is not None:
+            self._attachment.release()
+        self._attachment = None
+
     def forward(
         self,
         embeddings: Tensor,
@@ -164,8 +193,7 @@ class Head(nn.Module):
             ValueError: shapes that do not match, a label out of range, a value that is not finite,
                 an unknown reduction.
         """
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction: {reduction!r} is unknown; choose mean, sum or none")
+        check_reduction(reduction)
         batch = len(embeddings)
         embeddings, targets, rows = self._counted(embeddings, labels, label_mass)
         if sample_weight is not None:
@@ -175,6 +203,8 @@ class Head(nn.Module):
         is_training = self.training and torch.is_grad_enabled()
         if is_training and self.weight is not None:
             self._watch.look(self.weight, targets.labels[:, 0])
+            if self._attachment is not None:
+                self._attachment.check(embeddings)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = self._computed(embeddings)
             per_sample = self._per_sample(embeddings, targets.to(embeddings.dtype), is_training)
@@ -182,7 +212,7 @@ class Head(nn.Module):
         if is_training:
             self.step += 1
         weight = self._weights(targets, sample_weight, per_sample)
-        return _reduce(per_sample, weight, reduction, rows, batch)
+        return reduced(per_sample, weight, reduction, rows, batch)
 
     def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Tensor:
         loss = self.current_loss
@@ -195,7 +225,13 @@ class Head(nn.Module):
             return losses
         offset = loss.offset(memory.state)
         offset = None if offset is None else offset.to(x.dtype).expand(self.num_classes)
-        return margin_loss(x, Classes(self.weight, offset), targets, loss, backend, memory)
+        classes = Classes(self.weight, offset)
+        if self._attachment is not None and is_training and self.weight.requires_grad:
+            moving: Tensor = self._attachment.losses(
+                x, classes, targets, loss, self.backend, memory
+            )
+            return moving
+        return margin_loss(x, classes, targets, loss, backend, memory)
 
     def _weights(
         self, targets: Targets, sample_weight: Tensor | None, like: Tensor
@@ -252,6 +288,11 @@ class Head(nn.Module):
             return among_classes(x, self.weight, whose, self.loss.score, backend)
 
     @property
+    def last_step(self) -> LastStep | None:
+        """What the backend has to tell of its last backward pass; None if it tells nothing."""
+        return getattr(self.backend, "last_step", None)
+
+    @property
     def _state(self) -> dict[str, Tensor]:
         """What the loss learns or remembers, by name."""
         return {name: getattr(self, name) for name in self._slots}
@@ -290,21 +331,3 @@ class Head(nn.Module):
         """What `print(head)` shows."""
         sizes = f"embedding_dim={self.embedding_dim}, num_classes={self.num_classes}"
         return f"{sizes}, backend={self.backend!r},\nloss={self.loss}"
-
-
-def _reduce(
-    per_sample: Tensor,
-    weight: Tensor | None,
-    reduction: Reduction,
-    rows: Tensor | None,
-    batch: int,
-) -> Tensor:
-    weighted = per_sample if weight is None else per_sample * weight
-    if reduction == "none":
-        if rows is None:
-            return weighted
-        return per_sample.new_zeros(batch).index_copy(0, rows, weighted)
-    if reduction == "sum":
-        return weighted.sum()
-    total = per_sample.new_tensor(len(per_sample)) if weight is None else weight.sum()
-    return weighted.sum() / total.where(total > 0, 1)

@@ -4,25 +4,35 @@ Forward streams the tiles into the pool's state. Backward streams them again, le
 the rule of a tile alone, and multiplies back.
 """
 
+import copy
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from gonio.equation import Classes, Loss, Sample, Update
 from gonio.geometry import inverse_norms
-from gonio.negatives import tile
-from gonio.negatives.buffers import Buffers
+from gonio.negatives import epilogue
+from gonio.negatives.buffer import Buffer
+from gonio.negatives.compaction import Compacted, LastStep, compacted
+from gonio.negatives.compiling import compiled, has_compiler
+from gonio.negatives.epilogue import Pushed, Tile
 from gonio.negatives.products import Precision, Products
 from gonio.negatives.streamed import Request, Totals, streamed
 from gonio.rules.pool import State
 
-TILE_ELEMENTS = 2**20
-"""Entries of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 4 MiB in
+TILE_ELEMENTS = 2**19
+"""Entries of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 2 MiB in
 float32, which caches hold."""
+
+
+COMPILED_FROM = 2**24
+"""Scores of a batch from which a compiler is worth its seconds."""
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Kept(NamedTuple):
@@ -46,6 +56,13 @@ class Chunked:
         budget: bytes >= 0 that "auto" may keep; None is the size of the weight.
         precision: "fp32", or "bf16" for products of bfloat16 numbers, which are right to 8 bits and
             faster where the processor has them. The score of the own class is never rounded.
+        compiled: whether what happens to a tile between its products is compiled into one loop by
+            torch.compile, which takes some seconds at the first step. None compiles where there is a
+            compiler and a batch has 2^24 scores or more.
+        negligible: share of the push on the negatives, in [0, 1), that may be left out of backward; the
+            rows with the least push go first. 0 is exact. What it may change of the gradient is told by
+            `head.last_step.error_bound`. Only plain cosines take part: with a negative rule, a bias or
+            label smoothing nothing is left out.
 
     Raises:
         ValueError: a setting outside its range, or a budget for a mode that has no use for it.
@@ -55,8 +72,12 @@ class Chunked:
     mode: Literal["auto", "stash", "recompute"] = "auto"
     budget: int | None = None
     precision: Precision = "fp32"
+    compiled: bool | None = None
+    negligible: float = 0.0
     update: Update | None = field(default=None, init=False, repr=False, compare=False)
-    _buffers: Buffers = field(default_factory=Buffers, init=False, repr=False, compare=False)
+    last_step: LastStep = field(default_factory=LastStep, init=False, repr=False, compare=False)
+    _gradient: Buffer = field(default_factory=Buffer, init=False, repr=False, compare=False)
+    _stash: Buffer = field(default_factory=Buffer, init=False, repr=False, compare=False)
     hands_over_gradient = True  # the weight's gradient is a buffer of our own making
 
     def __post_init__(self) -> None:
@@ -70,6 +91,8 @@ class Chunked:
             raise ValueError(f"budget: {self.budget} is below 0; give a number of bytes")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision: {self.precision!r} is unknown; choose fp32 or bf16")
+        if not 0 <= self.negligible < 1:
+            raise ValueError(f"negligible: {self.negligible} is out of range [0, 1); 0 is exact")
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(
@@ -80,10 +103,13 @@ class Chunked:
 
     def into(self, update: Update) -> "Chunked":
         """The same backend, which hands the weight's gradient to `update`, tile by tile."""
-        other = replace(self)
+        other = copy.copy(self)  # with the same memory
         object.__setattr__(other, "update", update)
-        object.__setattr__(other, "_buffers", self._buffers)
         return other
+
+    def total_of(self, weight: Tensor) -> Tensor:
+        """See `Engine`."""
+        return self._gradient.lend(weight.shape, weight.dtype, weight.device)
 
     def fold(self, request: Request, *, is_recorded: bool) -> tuple[State, Kept]:
         """See `Engine`."""
@@ -92,15 +118,13 @@ class Chunked:
         if loss.score.unit_weight:
             inverse = inverse_norms(classes.weight.flatten(0, -2), x.dtype)
         products = self._products(request, inverse)
-        stash = self._stash(products) if is_recorded else None
+        stash = self._room(products) if is_recorded else None
+        seen = self._compiled(request, epilogue.seen)
         state: State | None = None
         for part, rows in self._tiles(request):
             product = products.forward(rows, _rows(stash, rows))
-            cosine = tile.of_classes(products.scores(product, rows), loss.score)
-            scores = tile.modulated(cosine, _rows(classes.offset, part), sample, loss)
-            tile.fill_own(scores, -torch.inf, labels, _rows(classes.labels, part), part.start)
-            seen = pool.fold(scores)
-            state = seen if state is None else pool.merge(state, seen)
+            found = seen(_tile(product, products, classes, part, rows), sample, labels, loss, pool)
+            state = found if state is None else pool.merge(state, found)
         assert state is not None, "there is at least one class"
         return state, Kept(inverse, [] if stash is None else [stash])
 
@@ -108,40 +132,36 @@ class Chunked:
         self, request: Request, state: State, kept: Kept, grad: Tensor, totals: Totals
     ) -> None:
         """See `Engine`."""
+        some = compacted(request, state, grad, totals, self.negligible, self.last_step)
+        self._pull(some, kept)
+        some.spread(totals)
+
+    def _pull(self, some: Compacted, kept: Kept) -> None:
+        request, state, grad, totals = some.request, some.state, some.grad, some.totals
         _, classes, sample, labels, loss, pool = request
         products = self._products(request, kept.inverse)
         stash = kept.stash.pop() if kept.stash else None
+        pushed = self._compiled(request, epilogue.pushed)
+        wanted = tuple(total is not None for total in (totals.offset, *totals.sample))
         for part, rows in self._tiles(request):
             product = products.forward(rows) if stash is None else stash[rows]
-            score = products.scores(product, rows)
-            facts = [score, _rows(classes.offset, part), *sample]
-            wanted = [True, *map(_is_some, (totals.offset, *totals.sample))]
-            leaves = [_leaf(*pair) for pair in zip(facts, wanted, strict=True)]
-            with torch.enable_grad():
-                cosine = tile.of_classes(leaves[0], loss.score)
-                scores = tile.modulated(cosine, leaves[1], Sample(*leaves[2:]), loss)
-            push = pool.push(scores.detach(), state, grad)
-            tile.fill_own(push, 0, labels, _rows(classes.labels, part), part.start)
-            d_score, d_offset, *d_sample = _gradients(scores, push, leaves)
-            if d_score is None:
-                d_score = torch.zeros_like(score)
-            self._multiply_back(products, d_score, score, rows, totals)
+            if stash is not None and some.rows is not None:
+                product = product[:, some.rows]
+            whole = _tile(product, products, classes, part, rows)
+            push = pushed(whole, sample, labels, loss, pool, state, grad, wanted)
+            self._multiply_back(products, push, rows, totals)
             gathered = (_rows(totals.offset, part), *totals.sample)
-            for total, found in zip(gathered, (d_offset, *d_sample), strict=True):
+            for total, found in zip(gathered, push.facts, strict=True):
                 if total is not None and found is not None:
                     total += found
-        if stash is not None:
-            self._buffers.give_back(stash)
 
-    def _multiply_back(
-        self, products: Products, push: Tensor, score: Tensor, rows: slice, totals: Totals
-    ) -> None:
+    def _multiply_back(self, products: Products, push: Pushed, rows: slice, totals: Totals) -> None:
         """From a tile's scores, through the products, to the embeddings and the weight."""
         whole = None if totals.weight is None else totals.weight.flatten(0, -2)[rows]
         piece = whole
-        if self.update is not None or (whole is not None and whole.dtype != score.dtype):
-            piece = score.new_empty(score.shape[1], products.x.shape[1])
-        products.pull(push, score, rows, totals.x, piece)
+        if self.update is not None or (whole is not None and whole.dtype != products.x.dtype):
+            piece = products.x.new_empty(rows.stop - rows.start, products.x.shape[1])
+        products.pull(push.products, push.along, rows, totals.x, piece)
         if piece is None or piece is whole:
             return
         if whole is not None:
@@ -153,7 +173,15 @@ class Chunked:
         weight = request.classes.weight.flatten(0, -2)
         return Products(request.x, weight, inverse, self.precision)
 
-    def _stash(self, products: Products) -> Tensor | None:
+    def _compiled(self, request: Request, function: F) -> F:
+        """The function as it is, or compiled."""
+        is_compiled = self.compiled
+        if is_compiled is None:
+            size = len(request.x) * len(request.classes.weight)
+            is_compiled = size >= COMPILED_FROM and has_compiler(request.x.device.type)
+        return compiled(function) if is_compiled else function
+
+    def _room(self, products: Products) -> Tensor | None:
         """Room for all products, where the mode keeps them."""
         shape = len(products.weight), len(products.x)
         operand = products.operand
@@ -163,7 +191,7 @@ class Chunked:
         fits = math.prod(shape) * operand.element_size() <= budget
         if self.mode == "recompute" or (self.mode == "auto" and not fits):
             return None
-        return self._buffers.lend(shape, operand.dtype, operand.device)
+        return self._stash.lend(shape, operand.dtype, operand.device)
 
     def _tiles(self, request: Request) -> Iterator[tuple[slice, slice]]:
         """The classes of each tile, and the rows of the flattened weight that are theirs."""
@@ -175,25 +203,11 @@ class Chunked:
             yield slice(first, last), slice(first * centers, last * centers)
 
 
-def _rows(fact: Tensor | None, part: slice) -> Any:
+def _tile(product: Tensor, products: Products, classes: Classes, part: slice, rows: slice) -> Tile:
+    first = torch.tensor(part.start, device=product.device)
+    inverse = _rows(products.inverse, rows)
+    return Tile(product, inverse, _rows(classes.offset, part), _rows(classes.labels, part), first)
+
+
+def _rows(fact: Tensor | None, part: slice) -> Tensor | None:
     return None if fact is None else fact[part]
-
-
-def _is_some(total: Tensor | None) -> bool:
-    return total is not None
-
-
-def _leaf(fact: Tensor | None, is_wanted: bool) -> Any:
-    return None if fact is None else fact.detach().requires_grad_(is_wanted)
-
-
-def _gradients(scores: Tensor, push: Tensor, leaves: list[Any]) -> list[Tensor | None]:
-    """What `push`, the gradient in the scores, is in each of the leaves; None where it does not reach."""
-    found: list[Tensor | None] = [None] * len(leaves)
-    if not scores.requires_grad:
-        return found
-    wanted = [i for i, leaf in enumerate(leaves) if leaf is not None and leaf.requires_grad]
-    pulled = torch.autograd.grad(scores, [leaves[i] for i in wanted], push, allow_unused=True)
-    for i, gradient in zip(wanted, pulled, strict=True):
-        found[i] = gradient
-    return found

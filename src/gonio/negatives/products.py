@@ -2,7 +2,7 @@
 
 Directions of the weight are never stored. 1 / |w_j| multiplies a column of the product; in backward, the
 projection on the tangent that normalisation amounts to is the last step of a tile of the gradient. With
-p_ij = <x_i, w_j>, c_ij = p_ij / |w_j|, and e_ij = (gradient in c_ij) / |w_j|:
+p_ij = <x_i, w_j>, c_ij = p_ij / |w_j|, and e_ij the gradient in p_ij:
 
     dx_i = sum_j e_ij w_j
     dw_j = sum_i e_ij x_i  -  (sum_i e_ij c_ij) w_j / |w_j|
@@ -35,45 +35,46 @@ class Products:
         self, x: Tensor, weight: Tensor, inverse: Tensor | None, precision: Precision
     ) -> None:
         self.x, self.weight, self.inverse = x, weight, inverse
+        self._directions = x.new_empty(0)  # of one tile, overwritten by the next
         self.operand = x.bfloat16() if precision == "bf16" else x
 
     def forward(self, rows: slice, out: Tensor | None = None) -> Tensor:
         """(tile, batch) products, written to `out` where it is given."""
         return torch.mm(self.weight[rows].to(self.operand.dtype), self.operand.T, out=out)
 
-    def scores(self, products: Tensor, rows: slice) -> Tensor:
-        """(tile, batch) products -> (batch, tile) cosines, or inner products."""
-        if self.inverse is None:
-            return products.to(self.x.dtype).T
-        return (products * self.inverse[rows, None]).T
-
     def pull(
-        self, push: Tensor, scores: Tensor, rows: slice, dx: Tensor | None, dw: Tensor | None
+        self,
+        push: Tensor,
+        along: Tensor | None,
+        rows: slice,
+        dx: Tensor | None,
+        dw: Tensor | None,
     ) -> None:
-        """Back from the gradient in the scores of a tile.
+        """Back from the gradient in the products of a tile.
 
         Args:
-            push: (batch, tile), that gradient.
-            scores: (batch, tile).
+            push: (batch, tile), that gradient: the e_ij.
+            along: (tile,), sum_i e_ij c_ij; None where the weight is not normalised.
             rows: of the tile.
             dx: (batch, dim) in the dtype of x, to be added to; None if nobody asked for it.
             dw: (tile, dim) in the dtype of x, to be written; None likewise.
         """
-        if self.inverse is not None:
-            push = push * self.inverse[rows]
-        operand = push.to(self.operand.dtype)
-        weight = self.weight[rows].to(self.x.dtype)
-        is_rounded = operand.dtype != self.x.dtype
-        if dx is not None and is_rounded:
-            dx += operand @ weight.to(operand.dtype)
+        weight = self.weight[rows]
+        if dx is not None and push.dtype == dx.dtype:
+            dx.addmm_(push, weight.to(dx.dtype))
         elif dx is not None:
-            dx.addmm_(operand, weight)
+            dx += push @ weight.to(push.dtype)
         if dw is None:
             return
-        if is_rounded:
-            dw.copy_(operand.T @ self.operand)
+        if push.dtype == dw.dtype:
+            torch.mm(push.T, self.operand, out=dw)
         else:
-            torch.mm(operand.T, self.operand, out=dw)
-        if self.inverse is not None:
-            along = (push * scores).sum(dim=0)
-            dw.addcmul_(weight * self.inverse[rows, None], along[:, None], value=-1)
+            dw.copy_(push.T @ self.operand)
+        if self.inverse is not None and along is not None:
+            directions = torch.mul(weight, self.inverse[rows, None], out=self._room(weight))
+            dw.addcmul_(directions, along[:, None], value=-1)
+
+    def _room(self, like: Tensor) -> Tensor:
+        if len(self._directions) < len(like):
+            self._directions = self.x.new_empty(like.shape)
+        return self._directions[: len(like)]

@@ -40,6 +40,9 @@ class Engine(Protocol):
     def update(self) -> Update | None:
         """What takes the gradient of the weight, tile by tile; None leaves it in the totals."""
 
+    def total_of(self, weight: Tensor) -> Tensor:
+        """Room for the gradient of the weight."""
+
     def fold(self, request: Request, *, is_recorded: bool) -> tuple[State, Any]:
         """The state of the loss's pool, and, if `pull` may follow, what it is to be given."""
 
@@ -93,7 +96,7 @@ class _Streamed(torch.autograd.Function):
             for fact, is_needed in zip(facts, needed, strict=True)
         ]
         if needed[1] and ctx.engine.update is None:
-            totals[1] = torch.empty_like(classes.weight)
+            totals[1] = ctx.engine.total_of(classes.weight)
         # the tiles must come out as they did in forward, whatever autocast says around backward
         with torch.autocast(grad.device.type, enabled=False):
             d_x, d_weight, d_offset, _, *d_sample = totals

@@ -42,7 +42,7 @@ def modulated(cosine: Tensor, offset: Tensor | None, sample: Sample, loss: Loss)
 
 
 def fill_own(
-    matrix: Tensor, value: float, labels: Tensor, whose: Tensor | None, first: int
+    matrix: Tensor, value: float, labels: Tensor, whose: Tensor | None, first: Tensor
 ) -> Tensor:
     """Set, in place, what a (batch, tile) matrix holds of each sample's own classes.
 
@@ -51,13 +51,16 @@ def fill_own(
         value: for the own classes.
         labels: (batch,) or (batch, k); a negative one is none.
         whose: (tile,) labels of the columns; None where they are `first`, `first` + 1, ...
-        first: index of the first column.
+        first: () index of the first column.
     """
+    size = matrix.shape[1]
+    if whose is None and torch.compiler.is_compiling():  # a comparison costs nothing in a loop
+        whose = first + torch.arange(size, device=labels.device)
     for own in labels.unbind(1) if labels.ndim == 2 else (labels,):
         if whose is not None:
-            matrix.masked_fill_(own[:, None] == whose, value)
+            matrix = matrix.masked_fill_(own[:, None] == whose, value)
             continue
-        is_here = (own >= first) & (own < first + matrix.shape[1])
+        is_here = (own >= first) & (own < first + size)
         column = (own - first).masked_fill(~is_here, 0)[:, None]
         held = matrix.gather(1, column).masked_fill(is_here[:, None], value)
         matrix.scatter_(1, column, held)

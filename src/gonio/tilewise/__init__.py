@@ -1,0 +1,9 @@
+"""Class weights that move inside backward, tile by tile, so that their gradient never exists.
+
+An `Attachment` is what `head.attach_optimizer` makes. Each forward pass has a `Pass`, which a backend
+hands the gradient to, and each backward pass that reaches the weight a `Move`.
+"""
+
+from gonio.tilewise.attachment import Attachment
+
+__all__ = ["Attachment"]
