@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gonio.negatives.memory import needing
+
 ALIGNMENT = 64
 """Bytes, of a cache line."""
 
@@ -16,15 +18,31 @@ class Buffer:
 
     On devices other than the CPU, whose allocators do this themselves, every loan is a new tensor. A copy
     or a pickle is empty.
+
+    Args:
+        name: what the memory is for.
+        mend: what to do if there is too little.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, mend: str) -> None:
+        self._named = name, mend
         self._memory = np.empty(0, np.uint8)
         self._loan: weakref.ref[np.ndarray] | None = None
 
     def lend(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """A tensor with anything in it."""
+        """A tensor with anything in it.
+
+        Raises:
+            MemoryError: on the CPU, and torch.OutOfMemoryError elsewhere: there is too little.
+        """
         size = math.prod(shape) * dtype.itemsize
+        name, mend = self._named
+        with needing(f"{name} ({' x '.join(map(str, shape))})", size, mend):
+            return self._lent(size, shape, dtype, device)
+
+    def _lent(
+        self, size: int, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+    ) -> Tensor:
         if device.type != "cpu" or size == 0:
             return torch.empty(shape, dtype=dtype, device=device)
         is_held = self._loan is not None and self._loan() is not None
@@ -34,8 +52,8 @@ class Buffer:
         self._loan = weakref.ref(loan)
         return torch.from_numpy(loan).view(dtype).view(shape)
 
-    def __reduce__(self) -> tuple[type["Buffer"], tuple[()]]:
-        return Buffer, ()
+    def __reduce__(self) -> tuple[type["Buffer"], tuple[str, str]]:
+        return Buffer, self._named
 
 
 def _aligned(size: int) -> np.ndarray:

@@ -7,6 +7,7 @@ the rule of a tile alone, and multiplies back.
 import copy
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -20,6 +21,7 @@ from gonio.negatives.buffer import Buffer
 from gonio.negatives.compaction import Compacted, LastStep, compacted
 from gonio.negatives.compiling import compiled, has_compiler
 from gonio.negatives.epilogue import Pushed, Tile
+from gonio.negatives.memory import needing
 from gonio.negatives.products import Precision, Products
 from gonio.negatives.streamed import Request, Totals, streamed
 from gonio.rules.pool import State
@@ -28,6 +30,9 @@ TILE_ELEMENTS = 2**19
 """Entries of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 2 MiB in
 float32, which caches hold."""
 
+
+MATRICES = 8
+"""Of (batch, tile) or (tile, dim), that a tile may need at once."""
 
 COMPILED_FROM = 2**24
 """Scores of a batch from which a compiler is worth its seconds."""
@@ -42,6 +47,20 @@ class Kept(NamedTuple):
     """(rows,) inverse norms of the weight's rows."""
     stash: list[Tensor]
     """(rows, batch) products. Backward takes them out; where there are none it computes them again."""
+
+
+def _gradient() -> Buffer:
+    return Buffer(
+        "the gradient of the class weights",
+        "head.attach_optimizer(optimizer) moves them without it",
+    )
+
+
+def _stash() -> Buffer:
+    return Buffer(
+        "the products kept for backward",
+        "Chunked(mode='recompute') keeps none, Chunked(precision='bf16') half as much",
+    )
 
 
 @dataclass(frozen=True)
@@ -76,8 +95,8 @@ class Chunked:
     negligible: float = 0.0
     update: Update | None = field(default=None, init=False, repr=False, compare=False)
     last_step: LastStep = field(default_factory=LastStep, init=False, repr=False, compare=False)
-    _gradient: Buffer = field(default_factory=Buffer, init=False, repr=False, compare=False)
-    _stash: Buffer = field(default_factory=Buffer, init=False, repr=False, compare=False)
+    _gradient: Buffer = field(default_factory=_gradient, init=False, repr=False, compare=False)
+    _stash: Buffer = field(default_factory=_stash, init=False, repr=False, compare=False)
     hands_over_gradient = True  # the weight's gradient is a buffer of our own making
 
     def __post_init__(self) -> None:
@@ -121,10 +140,12 @@ class Chunked:
         stash = self._room(products) if is_recorded else None
         seen = self._compiled(request, epilogue.seen)
         state: State | None = None
-        for part, rows in self._tiles(request):
-            product = products.forward(rows, _rows(stash, rows))
-            found = seen(_tile(product, products, classes, part, rows), sample, labels, loss, pool)
-            state = found if state is None else pool.merge(state, found)
+        with self._needing_a_tile(request):
+            for part, rows in self._tiles(request):
+                product = products.forward(rows, _rows(stash, rows))
+                whole = _tile(product, products, classes, part, rows)
+                found = seen(whole, sample, labels, loss, pool)
+                state = found if state is None else pool.merge(state, found)
         assert state is not None, "there is at least one class"
         return state, Kept(inverse, [] if stash is None else [stash])
 
@@ -133,7 +154,8 @@ class Chunked:
     ) -> None:
         """See `Engine`."""
         some = compacted(request, state, grad, totals, self.negligible, self.last_step)
-        self._pull(some, kept)
+        with self._needing_a_tile(request):
+            self._pull(some, kept)
         some.spread(totals)
 
     def _pull(self, some: Compacted, kept: Kept) -> None:
@@ -195,16 +217,32 @@ class Chunked:
 
     def _tiles(self, request: Request) -> Iterator[tuple[slice, slice]]:
         """The classes of each tile, and the rows of the flattened weight that are theirs."""
-        x, weight = request.x, request.classes.weight
+        weight, size = request.classes.weight, self._size(request)
         centers = math.prod(weight.shape[1:-1])
-        size = self.tile or max(64, TILE_ELEMENTS // (max(1, *x.shape) * centers))
         for first in range(0, len(weight), size):
             last = min(first + size, len(weight))
             yield slice(first, last), slice(first * centers, last * centers)
 
+    def _size(self, request: Request) -> int:
+        """Classes of a tile."""
+        return self.tile or max(64, TILE_ELEMENTS // _of_a_class(request))
+
+    def _needing_a_tile(self, request: Request) -> AbstractContextManager[None]:
+        size = self._size(request)
+        needed = MATRICES * size * _of_a_class(request) * request.x.element_size()
+        return needing(
+            f"a tile of {size} classes", needed, "a smaller Chunked(tile=...) needs less"
+        )
+
+
+def _of_a_class(request: Request) -> int:
+    """Entries that a class has in a tile's largest matrix."""
+    largest: int = max(1, *request.x.shape)
+    return largest * math.prod(request.classes.weight.shape[1:-1])
+
 
 def _tile(product: Tensor, products: Products, classes: Classes, part: slice, rows: slice) -> Tile:
-    first = torch.tensor(part.start, device=product.device)
+    first = torch.full((), part.start, device=product.device)
     inverse = _rows(products.inverse, rows)
     return Tile(product, inverse, _rows(classes.offset, part), _rows(classes.labels, part), first)
 
