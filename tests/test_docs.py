@@ -43,3 +43,11 @@ def test_every_command_of_a_page_is_one(page):
 def test_every_link_of_a_page_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_the_python_of_the_page_on_heads_runs(capsys):
+    page = (ROOT / "docs" / "heads.md").read_text()
+    names = {}
+    for code in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        exec(code, names)
+    assert "LastStep(rows=64" in capsys.readouterr().out
