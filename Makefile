@@ -1,8 +1,8 @@
-# The two commands of the README. Each makes the environment first if it is missing or stale.
+# The commands of the README. Each makes the environment first if it is missing or stale.
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 $(BIN)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -22,6 +22,9 @@ lint: $(BIN)/installed
 
 test: lint
 	$(BIN)/pytest -n 2
+
+bench: $(BIN)/installed
+	$(BIN)/python -m benchmarks.heads
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache

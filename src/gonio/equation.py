@@ -236,8 +236,11 @@ every field of `sample`. x is already normalised where the loss says so. `labels
 class Update(Protocol):
     """Takes the gradient of the class weights piece by piece, so that the whole never exists."""
 
-    def take(self, rows: slice, gradient: Tensor) -> None:
-        """Rows of the flattened weight, and what the negatives add to their gradient, (rows, dim)."""
+    def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
+        """Rows of the flattened weight, as a range or as ascending indices, and their gradient.
+
+        It is what the negatives add, (rows, dim). Rows that are never taken have none.
+        """
 
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
         """(n,) own classes of a batch, after all else, and what they add, (n, ...) as in the weight."""

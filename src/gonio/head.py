@@ -100,6 +100,7 @@ class Head(nn.Module):
         self.backend, self.ignore_index = negatives.named(backend), ignore_index
         self.label_smoothing = label_smoothing
         check_smoothing(label_smoothing, self.loss)
+        negatives.check_draws(self.backend, self.loss, label_smoothing)
         self._is_scheduled = is_scheduled(self.loss)
         self._watch = WeightWatch(f"Head(embedding_dim={embedding_dim}, num_classes={num_classes})")
         new: Any = {"device": device, "dtype": dtype}
@@ -216,9 +217,11 @@ class Head(nn.Module):
 
     def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Tensor:
         loss = self.current_loss
-        step = self._step_number() if self._slots else 0
+        tiled, step = self.backend, self._step_number() if self._slots else 0
+        if is_training and isinstance(tiled, negatives.Sampled):
+            tiled = tiled.at(self._step_number())
         memory = Memory(self._state, step, is_training)
-        backend = negatives.choose(self.backend, len(x), self.num_classes)
+        backend = negatives.choose(tiled, len(x), self.num_classes)
         if self.weight is None or loss.pairing.against != "classes":
             labels = targets.labels[:, 0]
             losses: Tensor = batchwise_loss(x, self.weight, labels, loss, backend, memory)
@@ -227,9 +230,7 @@ class Head(nn.Module):
         offset = None if offset is None else offset.to(x.dtype).expand(self.num_classes)
         classes = Classes(self.weight, offset)
         if self._attachment is not None and is_training and self.weight.requires_grad:
-            moving: Tensor = self._attachment.losses(
-                x, classes, targets, loss, self.backend, memory
-            )
+            moving: Tensor = self._attachment.losses(x, classes, targets, loss, tiled, memory)
             return moving
         return margin_loss(x, classes, targets, loss, backend, memory)
 

@@ -1,15 +1,17 @@
 """Backends: how the pool over the negatives is computed. Each file offers the same one function.
 
 `reference` stores the whole (batch, classes) matrix and is the truth; `Chunked` sees a tile of classes
-at a time. A backend knows rules and pools, never a named loss and never a margin.
+at a time, `Fused` likewise in Triton, `Sampled` a part of the classes that is drawn at each step. A backend knows rules and pools, never a named loss and never a margin.
 """
 
-from gonio.equation import Negatives
+from gonio.equation import Loss, Negatives
 from gonio.errors import ConfigError
 from gonio.negatives.chunked import Chunked
+from gonio.negatives.fused import Fused
 from gonio.negatives.reference import reference
+from gonio.negatives.sampled import Sampled
 
-__all__ = ["Auto", "Chunked", "choose", "named", "reference"]
+__all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_draws", "choose", "named", "reference"]
 
 WHOLE_MATRIX_LIMIT = 2**22
 """Elements of (batch, classes) up to which "auto" stores the whole matrix: 16 MiB in float32."""
@@ -37,6 +39,25 @@ def named(backend: str | Negatives) -> Negatives:
     if isinstance(backend, type) or not callable(backend):
         raise TypeError(f"backend: {backend!r} is no backend; pass a name, or Chunked(tile=512)")
     return backend
+
+
+def check_draws(backend: Negatives, loss: Loss, label_smoothing: float) -> None:
+    """Refuse what drawn classes cannot be asked for.
+
+    Raises:
+        ValueError: a loss without class weights, or label smoothing.
+    """
+    if not isinstance(backend, Sampled):
+        return
+    if loss.pairing.against != "classes":
+        raise ValueError(
+            f"backend: Sampled draws class weights, and the loss compares {loss.pairing}; take 'auto'"
+        )
+    if label_smoothing:
+        raise ValueError(
+            f"label_smoothing: got {label_smoothing}, which is spread over all classes, and Sampled sees "
+            "some; set it to 0, or take backend='chunked'"
+        )
 
 
 def choose(backend: Negatives, batch: int, num_classes: int) -> Negatives:

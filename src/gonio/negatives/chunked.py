@@ -26,10 +26,9 @@ from gonio.negatives.products import Precision, Products
 from gonio.negatives.streamed import Request, Totals, streamed
 from gonio.rules.pool import State
 
-TILE_ELEMENTS = 2**19
+CACHED, LAUNCHED = 2**19, 2**24
 """Entries of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 2 MiB in
-float32, which caches hold."""
-
+float32, which the caches of a CPU hold, and 64 MiB, which fill a GPU."""
 
 MATRICES = 8
 """Of (batch, tile) or (tile, dim), that a tile may need at once."""
@@ -132,20 +131,16 @@ class Chunked:
 
     def fold(self, request: Request, *, is_recorded: bool) -> tuple[State, Kept]:
         """See `Engine`."""
-        x, classes, sample, labels, loss, pool = request
         inverse = None
-        if loss.score.unit_weight:
-            inverse = inverse_norms(classes.weight.flatten(0, -2), x.dtype)
+        if request.loss.score.unit_weight:
+            inverse = inverse_norms(request.classes.weight.flatten(0, -2), request.x.dtype)
         products = self._products(request, inverse)
         stash = self._room(products) if is_recorded else None
-        seen = self._compiled(request, epilogue.seen)
         state: State | None = None
         with self._needing_a_tile(request):
             for part, rows in self._tiles(request):
-                product = products.forward(rows, _rows(stash, rows))
-                whole = _tile(product, products, classes, part, rows)
-                found = seen(whole, sample, labels, loss, pool)
-                state = found if state is None else pool.merge(state, found)
+                found = self._seen(request, products, part, rows, _rows(stash, rows))
+                state = found if state is None else request.pool.merge(state, found)
         assert state is not None, "there is at least one class"
         return state, Kept(inverse, [] if stash is None else [stash])
 
@@ -159,23 +154,40 @@ class Chunked:
         some.spread(totals)
 
     def _pull(self, some: Compacted, kept: Kept) -> None:
-        request, state, grad, totals = some.request, some.state, some.grad, some.totals
-        _, classes, sample, labels, loss, pool = request
+        request, totals = some.request, some.totals
         products = self._products(request, kept.inverse)
         stash = kept.stash.pop() if kept.stash else None
-        pushed = self._compiled(request, epilogue.pushed)
-        wanted = tuple(total is not None for total in (totals.offset, *totals.sample))
         for part, rows in self._tiles(request):
-            product = products.forward(rows) if stash is None else stash[rows]
-            if stash is not None and some.rows is not None:
+            product = _rows(stash, rows)
+            if product is not None and some.rows is not None:
                 product = product[:, some.rows]
-            whole = _tile(product, products, classes, part, rows)
-            push = pushed(whole, sample, labels, loss, pool, state, grad, wanted)
+            push = self._pushed(some, products, part, rows, product)
             self._multiply_back(products, push, rows, totals)
             gathered = (_rows(totals.offset, part), *totals.sample)
             for total, found in zip(gathered, push.facts, strict=True):
                 if total is not None and found is not None:
                     total += found
+
+    def _seen(
+        self, request: Request, products: Products, part: slice, rows: slice, out: Tensor | None
+    ) -> State:
+        """The pool's state over a tile, whose products are written to `out` if it is given."""
+        product = products.forward(rows, out)
+        whole = _tile(product, products, request.classes, part, rows)
+        seen = self._compiled(request, epilogue.seen)
+        return seen(whole, request.sample, request.labels, request.loss, request.pool)
+
+    def _pushed(
+        self, some: Compacted, products: Products, part: slice, rows: slice, kept: Tensor | None
+    ) -> Pushed:
+        """The gradients of a tile, from its products if they were kept."""
+        request, totals = some.request, some.totals
+        product = products.forward(rows) if kept is None else kept
+        whole = _tile(product, products, request.classes, part, rows)
+        pushed = self._compiled(request, epilogue.pushed)
+        _, _, sample, labels, loss, pool = request
+        wanted = tuple(total is not None for total in (totals.offset, *totals.sample))
+        return pushed(whole, sample, labels, loss, pool, some.state, some.grad, wanted)
 
     def _multiply_back(self, products: Products, push: Pushed, rows: slice, totals: Totals) -> None:
         """From a tile's scores, through the products, to the embeddings and the weight."""
@@ -225,7 +237,8 @@ class Chunked:
 
     def _size(self, request: Request) -> int:
         """Classes of a tile."""
-        return self.tile or max(64, TILE_ELEMENTS // _of_a_class(request))
+        entries = CACHED if request.x.device.type == "cpu" else LAUNCHED
+        return self.tile or max(64, entries // _of_a_class(request))
 
     def _needing_a_tile(self, request: Request) -> AbstractContextManager[None]:
         size = self._size(request)

@@ -42,7 +42,7 @@ class Pushed(NamedTuple):
 def seen(part: Tile, sample: Sample, labels: Tensor, loss: Loss, pool: Pool) -> State:
     """The pool's state over the negatives of a tile."""
     cosine = tile.of_classes(_scores(part, sample), loss.score)
-    scores = tile.modulated(cosine, part.offset, sample, loss)
+    scores = tile.modulated(cosine, part.offset, sample, loss.negative)
     return pool.fold(tile.fill_own(scores, -torch.inf, labels, part.whose, part.first))
 
 
@@ -70,7 +70,8 @@ def pushed(
             for fact, is_wanted in zip(facts, wanted, strict=True)
         ]
         offset, *rest = chosen
-        return tile.modulated(tile.of_classes(score, loss.score), offset, Sample(*rest), loss)
+        cosine = tile.of_classes(score, loss.score)
+        return tile.modulated(cosine, offset, Sample(*rest), loss.negative)
 
     needed = [fact for fact, is_wanted in zip(facts, wanted, strict=True) if is_wanted]
     scores, pull = torch.func.vjp(rule, score, *needed)  # type: ignore[misc]

@@ -36,7 +36,7 @@ class Products:
     ) -> None:
         self.x, self.weight, self.inverse = x, weight, inverse
         self._directions = x.new_empty(0)  # of one tile, overwritten by the next
-        self.operand = x.bfloat16() if precision == "bf16" else x
+        self.operand = (x.bfloat16() if precision == "bf16" else x).contiguous()
 
     def forward(self, rows: slice, out: Tensor | None = None) -> Tensor:
         """(tile, batch) products, written to `out` where it is given."""

@@ -10,7 +10,7 @@ from gonio.negatives import tile
 def reference(x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss) -> Tensor:
     """See `gonio.equation.Negatives`. Stores (batch, classes) several times over."""
     cosine = tile.products(x, classes.weight, loss.score)
-    scores = tile.modulated(cosine, classes.offset, sample, loss)
+    scores = tile.modulated(cosine, classes.offset, sample, loss.negative)
     whose = classes.labels
     if whose is None:
         whose = torch.arange(len(classes.weight), device=labels.device)

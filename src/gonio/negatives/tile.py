@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from gonio.equation import Loss, Sample
+from gonio.equation import Sample
 from gonio.geometry import unit
 from gonio.rules import Score
+from gonio.rules.curve import Rule
 from gonio.rules.negative import leaves_out
 
 
@@ -25,14 +26,14 @@ def of_classes(products: Tensor, score: Score) -> Tensor:
     return score.of_centers(products.view(batch, rows // score.centers, score.centers))
 
 
-def modulated(cosine: Tensor, offset: Tensor | None, sample: Sample, loss: Loss) -> Tensor:
+def modulated(cosine: Tensor, offset: Tensor | None, sample: Sample, rule: Rule) -> Tensor:
     """(batch, tile) scores before any rule, and (tile,) offsets -> z, (batch, tile).
 
     -inf where the negative rule leaves a class out.
     """
     column = sample.column()
-    score = loss.negative(cosine, column)
-    is_out = score == -torch.inf if leaves_out(loss.negative) else None
+    score = rule(cosine, column)
+    is_out = score == -torch.inf if leaves_out(rule) else None
     if is_out is not None:
         score = score.masked_fill(is_out, 0)  # a scale of 0 times -inf is not a number
     score = column.scale * score

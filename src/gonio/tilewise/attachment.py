@@ -180,7 +180,7 @@ class Pass:
         attachment.moves += 1
         self._move = Move(attachment.optimizer, weight, self._own)
 
-    def take(self, rows: slice, gradient: Tensor) -> None:
+    def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
         """See `gonio.equation.Update`."""
         if self._move is not None:
             self._move.take(rows, gradient)

@@ -46,27 +46,35 @@ class Move:
         self._own_weight = self._weight[self._own]
         self._own_before = {name: value[self._own] for name, value in self._before.items()}
         self._own_gradient = torch.zeros_like(self._own_weight)
-        self._has_tiles = False
+        self._is_taken = torch.zeros(len(self._weight), dtype=torch.bool, device=own.device)
 
-    def take(self, rows: slice, gradient: Tensor) -> None:
+    def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
         """Step all of the rows; `finish` overwrites those of the own classes."""
-        self._has_tiles = True
         gradient = gradient.to(self._weight.dtype)
-        here = slice(*(bisect_left(self._own_list, end) for end in (rows.start, rows.stop)))
-        self._own_gradient[here] = gradient[self._own[here] - rows.start]
+        if isinstance(rows, slice):
+            here = slice(*(bisect_left(self._own_list, end) for end in (rows.start, rows.stop)))
+            self._own_gradient[here] = gradient[self._own[here] - rows.start]
+        else:
+            place = torch.searchsorted(rows, self._own).clamp(max=len(rows) - 1)
+            is_here = rows[place] == self._own
+            self._own_gradient[is_here] = gradient[place[is_here]]
+        self._is_taken[rows] = True
+        weight = self._weight[rows]
         before = {name: value[rows] for name, value in self._before.items()}
         state = before | copy.deepcopy(self._shared)  # a step of each tile is one of the counter
-        for name, value in self._stepped(self._weight[rows], gradient, state).items():
-            if _has_rows(value, gradient) and value is not before.get(name):
+        for name, value in self._stepped(weight, gradient, state).items():
+            is_there = value is before.get(name) and isinstance(rows, slice)
+            if _has_rows(value, gradient) and not is_there:
                 self._whole(name, value)[rows] = value
+        if not isinstance(rows, slice):  # the rows are a copy
+            self._weight[rows] = weight
 
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
         """Step the own rows, and leave the state as the ordinary optimizer would."""
-        if not self._has_tiles:  # the loss does not look at its negatives
-            size = max(1, BLOCK // self._weight.shape[1])
-            for first in range(0, len(self._weight), size):
-                part = self._weight[first : first + size]
-                self.take(slice(first, first + len(part)), torch.zeros_like(part))
+        size = max(1, BLOCK // self._weight.shape[1])
+        for rows in torch.split((~self._is_taken).nonzero()[:, 0], size):
+            if len(rows):  # no gradient, but momentum and decay
+                self.take(rows, self._weight.new_zeros(len(rows), self._weight.shape[1]))
         total = self._own_gradient
         if gradient is not None:
             total = _added(self._own, total, self._rows_of(classes), _flat(gradient))

@@ -1,0 +1,64 @@
+"""What gonio promises of its heads on two cores, and whether a run keeps it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Rows = dict[str, dict[str, Any]]
+"""Contender -> its figures, for one number of classes."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A figure that must not be above (or below) a limit."""
+
+    text: str
+    classes: int
+    measured: Callable[[Rows], float]
+    limit: float
+    is_least: bool = False
+
+    def is_met(self, value: float) -> bool:
+        return value >= self.limit if self.is_least else value <= self.limit
+
+
+def times_the_floor(name: str) -> Callable[[Rows], float]:
+    return lambda rows: rows[name]["ratio"]
+
+
+def faster_than(peer: str, name: str) -> Callable[[Rows], float]:
+    return lambda rows: rows[peer]["ratio"] / rows[name]["ratio"]
+
+
+def extra_share(name: str) -> Callable[[Rows], float]:
+    """Extra memory as a share of what is allowed: 2 % of the float32 scores, or 32 MB."""
+    return lambda rows: rows[name]["extra_bytes"] / max(0.02 * rows[name]["score_bytes"], 32e6)
+
+
+BARS = [
+    Bar("stash, times 3 products", 100_000, times_the_floor("stash"), 1.30),
+    Bar("stash, times 3 products", 500_000, times_the_floor("stash"), 1.45),
+    Bar("recompute, times 3 products", 100_000, times_the_floor("recompute"), 1.55),
+    Bar("recompute, times 3 products", 500_000, times_the_floor("recompute"), 1.55),
+    *(
+        Bar(f"{name}, times 3 products", classes, times_the_floor(name), 0.80)
+        for name in ("stash, bf16", "stash, bf16 + attached SGD")
+        for classes in (100_000, 500_000)
+    ),
+    *(
+        Bar(
+            f"{name}, times faster than pytorch-metric-learning",
+            classes,
+            faster_than("pytorch-metric-learning", name),
+            limit,
+            is_least=True,
+        )
+        for name in ("stash", "stash, bf16")
+        for classes, limit in ((100_000, 4.0), (500_000, 5.0))
+    ),
+    *(
+        Bar(f"{name}, extra memory / allowed", classes, extra_share(name), 1.0)
+        for name in ("stash", "recompute", "stash + attached SGD")
+        for classes in (10_000, 100_000, 500_000)
+    ),
+]

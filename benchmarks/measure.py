@@ -1,0 +1,97 @@
+"""Time of contenders, interleaved in one process; peak memory of each, in a process of its own."""
+
+import gc
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from benchmarks.contenders import CONTENDERS, FLOOR, Case, Step, buffers, release
+
+LEAST_ROUNDS = 3
+
+
+def seconds(step: Step, device: str) -> float:
+    """Of one call."""
+    release()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    begin = time.perf_counter()
+    step()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begin
+
+
+def times(
+    case: Case, names: list[str], budget: float, tell: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Seconds of every contender in every round, in which each of them is called once.
+
+    Rounds go on while another is likely to end within `budget` seconds.
+    """
+    given = case.make()
+    steps = {name: CONTENDERS[name].make(given) for name in names}
+    for name, step in steps.items():
+        if CONTENDERS[name].is_warmed_up:
+            tell(f"{name}: warm-up")
+            seconds(step, case.device)
+    found: dict[str, list[float]] = {name: [] for name in names}
+    begin, rounds = time.perf_counter(), 0
+    while rounds < LEAST_ROUNDS or (time.perf_counter() - begin) * (rounds + 1) / rounds < budget:
+        for name, step in steps.items():
+            tell(f"{name}: round {rounds + 1}")
+            found[name].append(seconds(step, case.device))
+        rounds += 1
+    return found
+
+
+def ratio(found: dict[str, list[float]], name: str) -> float:
+    """Median over the rounds of the time beside the floor's of the same round."""
+    pairs = zip(found[name], found[FLOOR], strict=True)
+    return statistics.median(own / floor for own, floor in pairs)
+
+
+def peak_in_a_new_process(case: Case, name: str) -> float:
+    """Bytes that a call takes at most, beside the numbers that it is given."""
+    code = "import sys; from benchmarks.measure import peak; print(peak(*sys.argv[1:]))"
+    arguments = [json.dumps(asdict(case)), name]
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", code, *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    if run.returncode:
+        raise RuntimeError(f"{name}: its memory could not be measured\n{run.stderr[-2000:]}")
+    return float(run.stdout.split()[-1])
+
+
+def peak(case: str, name: str) -> float:
+    """In this process, which must be new."""
+    whole = Case(**json.loads(case))
+    contender = CONTENDERS[name]
+    # a smaller one, with just the scores from which loops are compiled, loads libraries and compiles
+    small = replace(whole, classes=min(whole.classes, 2**24 // whole.batch + 1))
+    if contender.is_warmed_up:
+        contender.make(small.make())()
+        buffers.cache_clear()
+        gc.collect()
+    given = whole.make()
+    step = contender.make(given)
+    if whole.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step()
+        return torch.cuda.max_memory_allocated() - before
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+    step()
+    return _status("VmHWM") - before
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024

@@ -1,0 +1,264 @@
+"""The kernels of `Fused`, in Triton: a tile of scores lives and dies on the chip.
+
+No kernel adds to what another program wrote. Each writes its own part, and parts are joined in a fixed
+order, so that every run gives the same bits. Offsets into matrices are 64-bit. Sizes need not divide
+by blocks. Matrices named (rows, batch) have the batch innermost.
+
+`rule` is a printed rule (`printed.py`): (score, scale, norm, cosine, angle, target, 3 settings) -> z, its
+slope in the score, and its slopes in the five facts of the sample.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def arccos(c):
+    """In float32, by Cephes' polynomial for the arcsine; its error is below 2e-7."""
+    a = tl.minimum(tl.abs(c), 1.0)
+    is_large = a > 0.5
+    q = tl.where(is_large, (1.0 - a) * 0.5, a * a)
+    x = tl.where(is_large, tl.sqrt(q), a)
+    p = 4.2163199048e-2
+    p = p * q + 2.4181311049e-2
+    p = p * q + 4.5470025998e-2
+    p = p * q + 7.4953002686e-2
+    p = p * q + 1.6666752422e-1
+    asin = x + x * q * p
+    large = tl.where(c > 0, 2.0 * asin, 3.14159265358979 - 2.0 * asin)
+    return tl.where(
+        is_large, large, tl.where(c > 0, 1.5707963267949 - asin, 1.5707963267949 + asin)
+    )
+
+
+@triton.jit
+def product_of(a, b, IS_WIDENED: tl.constexpr):
+    """A product with float32 sums; operands that are widened first give the same."""
+    if IS_WIDENED:
+        a, b = a.to(tl.float32), b.to(tl.float32)
+    return tl.dot(a, b, input_precision="ieee")
+
+
+@triton.jit
+def scored(
+    X, W, KEPT, INVERSE, OFFSET, WHOSE, LABELS, FACTS, SETTINGS,
+    b, j, B, C, first,
+    rule: tl.constexpr, D: tl.constexpr, NUM_LABELS: tl.constexpr, FROM_KEPT: tl.constexpr,
+    IS_UNIT: tl.constexpr, HAS_OFFSET: tl.constexpr, HAS_WHOSE: tl.constexpr,
+    IS_WIDENED: tl.constexpr, BD: tl.constexpr,
+):  # fmt: skip
+    """Of samples b and classes j: products, scores, z, the slopes of z, and which are negatives."""
+    is_row, is_column = b < B, j < C
+    is_there = is_row[:, None] & is_column[None, :]
+    row, column = b.to(tl.int64), j.to(tl.int64)
+    if FROM_KEPT:
+        place = column[None, :] * B + row[:, None]
+        product = tl.load(KEPT + place, mask=is_there, other=0.0).to(tl.float32)
+    else:
+        product = tl.zeros((b.shape[0], j.shape[0]), tl.float32)
+        for at in range(0, D, BD):
+            d = at + tl.arange(0, BD)
+            x = tl.load(
+                X + row[:, None] * D + d[None, :],
+                mask=is_row[:, None] & (d[None, :] < D), other=0.0,
+            )  # fmt: skip
+            w = tl.load(
+                W + column[None, :] * D + d[:, None],
+                mask=is_column[None, :] & (d[:, None] < D), other=0.0,
+            )  # fmt: skip
+            product += product_of(x, w.to(x.dtype), IS_WIDENED)
+    score = product
+    if IS_UNIT:
+        score = product * tl.load(INVERSE + j, mask=is_column, other=0.0)[None, :]
+    scale = tl.load(FACTS + b, mask=is_row, other=0.0)[:, None]
+    norm = tl.load(FACTS + B + b, mask=is_row, other=0.0)[:, None]
+    cosine = tl.load(FACTS + 2 * B + b, mask=is_row, other=0.0)[:, None]
+    angle = tl.load(FACTS + 3 * B + b, mask=is_row, other=0.0)[:, None]
+    target = tl.load(FACTS + 4 * B + b, mask=is_row, other=0.0)[:, None]
+    setting0 = tl.load(SETTINGS + b, mask=is_row, other=0.0)[:, None]
+    setting1 = tl.load(SETTINGS + B + b, mask=is_row, other=0.0)[:, None]
+    setting2 = tl.load(SETTINGS + 2 * B + b, mask=is_row, other=0.0)[:, None]
+    z, slope, of_scale, of_norm, of_cosine, of_angle, of_target = rule(
+        score, scale, norm, cosine, angle, target, setting0, setting1, setting2
+    )
+    if HAS_OFFSET:
+        z += tl.load(OFFSET + j, mask=is_column, other=0.0)[None, :]
+    whose = first + j
+    if HAS_WHOSE:
+        whose = tl.load(WHOSE + j, mask=is_column, other=-1)
+    for k in range(NUM_LABELS):
+        own = tl.load(LABELS + b * NUM_LABELS + k, mask=is_row, other=-1)
+        is_there = is_there & (own[:, None] != whose[None, :])
+    z = tl.where(is_there, z, float("-inf"))
+    return product, score, z, slope, of_scale, of_norm, of_cosine, of_angle, of_target, is_there
+
+
+@triton.jit
+def fold_kernel(
+    X, W, KEPT, INVERSE, OFFSET, WHOSE, LABELS, FACTS, SETTINGS, STATE,
+    B, C, first, per_part, shift, sharpness,
+    rule: tl.constexpr, D: tl.constexpr, NUM_LABELS: tl.constexpr, KEEPS: tl.constexpr,
+    IS_UNIT: tl.constexpr, HAS_OFFSET: tl.constexpr, HAS_WHOSE: tl.constexpr,
+    POOL: tl.constexpr, HAS_SUM: tl.constexpr, IS_WIDENED: tl.constexpr,
+    BB: tl.constexpr, BC: tl.constexpr, BD: tl.constexpr,
+):  # fmt: skip
+    """The pool's state of a block of samples over one part of the classes, (states, parts, batch)."""
+    b = tl.program_id(0) * BB + tl.arange(0, BB)
+    part = tl.program_id(1)
+    top = tl.full((BB,), float("-inf"), tl.float32)
+    total = tl.zeros((BB,), tl.float32)
+    count = tl.zeros((BB,), tl.float32)
+    plain = tl.zeros((BB,), tl.float32)
+    for at in range(part * per_part, tl.minimum((part + 1) * per_part, C), BC):
+        j = at + tl.arange(0, BC)
+        product, _, z, _, _, _, _, _, _, _ = scored(
+            X, W, KEPT, INVERSE, OFFSET, WHOSE, LABELS, FACTS, SETTINGS, b, j, B, C, first,
+            rule, D, NUM_LABELS, False, IS_UNIT, HAS_OFFSET, HAS_WHOSE, IS_WIDENED, BD,
+        )  # fmt: skip
+        if KEEPS:
+            place = j[None, :].to(tl.int64) * B + b[:, None]
+            is_there = (b < B)[:, None] & (j < C)[None, :]
+            tl.store(KEPT + place, product.to(KEPT.dtype.element_ty), mask=is_there)
+        is_in = z > float("-inf")
+        if POOL == "logsumexp" or POOL == "maximum":
+            higher = tl.maximum(top, tl.max(z, axis=1))
+            border = tl.maximum(higher, -3.4028234e38)
+            if POOL == "logsumexp":
+                total = total * tl.exp2((top - border) * sharpness)
+                total += tl.sum(tl.exp2((z - border[:, None]) * sharpness), axis=1)
+            else:
+                total = tl.where(top == border, total, 0.0)
+                total += tl.sum((z == border[:, None]).to(tl.float32), axis=1)
+            top = higher
+        elif POOL == "shifted":
+            total += tl.sum(tl.exp2((z - shift) * sharpness), axis=1)
+        elif POOL == "softplus":
+            total += tl.sum(tl.maximum(z, 0.0) + tl.log(1.0 + tl.exp(-tl.abs(z))), axis=1)
+        else:
+            total += tl.sum(tl.where(is_in, z, 0.0), axis=1)
+        if POOL == "mean":
+            count += tl.sum(is_in.to(tl.float32), axis=1)
+        if HAS_SUM:
+            plain += tl.sum(tl.where(is_in, z, 0.0), axis=1)
+    parts = tl.num_programs(1)
+    is_row = b < B
+    tl.store(STATE + part * B + b, top, mask=is_row)
+    tl.store(STATE + (parts + part) * B + b, total, mask=is_row)
+    tl.store(STATE + (2 * parts + part) * B + b, count, mask=is_row)
+    tl.store(STATE + (3 * parts + part) * B + b, plain, mask=is_row)
+
+
+@triton.jit
+def push_kernel(
+    X, W, KEPT, INVERSE, OFFSET, WHOSE, LABELS, FACTS, SETTINGS,
+    TOP, SHARE, SUM_SHARE, PUSH, ALONG, D_OFFSET, D_FACTS,
+    B, C, first, sharpness,
+    rule: tl.constexpr, D: tl.constexpr, NUM_LABELS: tl.constexpr, FROM_KEPT: tl.constexpr,
+    IS_UNIT: tl.constexpr, HAS_OFFSET: tl.constexpr, HAS_WHOSE: tl.constexpr,
+    POOL: tl.constexpr, HAS_SUM: tl.constexpr, IS_WIDENED: tl.constexpr,
+    BB: tl.constexpr, BC: tl.constexpr, BD: tl.constexpr,
+):  # fmt: skip
+    """The gradient in the products, (classes, batch), and each block's share of the sums over it.
+
+    ALONG and D_OFFSET are (row blocks, classes); D_FACTS is (facts, column blocks, batch).
+    """
+    b = tl.program_id(0) * BB + tl.arange(0, BB)
+    j = tl.program_id(1) * BC + tl.arange(0, BC)
+    is_row, is_column = b < B, j < C
+    _, score, z, slope, of_scale, of_norm, of_cosine, of_angle, of_target, is_there = scored(
+        X, W, KEPT, INVERSE, OFFSET, WHOSE, LABELS, FACTS, SETTINGS, b, j, B, C, first,
+        rule, D, NUM_LABELS, FROM_KEPT, IS_UNIT, HAS_OFFSET, HAS_WHOSE, IS_WIDENED, BD,
+    )  # fmt: skip
+    top = tl.load(TOP + b, mask=is_row, other=0.0)[:, None]
+    share = tl.load(SHARE + b, mask=is_row, other=0.0)[:, None]
+    is_in = z > float("-inf")
+    if POOL == "logsumexp":
+        push = tl.exp2((z - top) * sharpness) * share
+    elif POOL == "maximum":
+        push = (z == top).to(tl.float32) * share
+    elif POOL == "softplus":
+        push = share / (1.0 + tl.exp(-z))
+    else:
+        push = is_in.to(tl.float32) * share
+    if HAS_SUM:
+        push += is_in.to(tl.float32) * tl.load(SUM_SHARE + b, mask=is_row, other=0.0)[:, None]
+    push = tl.where(is_there & is_in, push, 0.0)
+    row_block, rows = tl.program_id(0).to(tl.int64), tl.num_programs(1)
+    if HAS_OFFSET:
+        tl.store(D_OFFSET + row_block * C + j, tl.sum(push, axis=0), mask=is_column)
+    place = D_FACTS + tl.program_id(1).to(tl.int64) * B + b
+    stride = rows.to(tl.int64) * B
+    tl.store(place, tl.sum(push * of_scale, axis=1), mask=is_row)
+    tl.store(place + stride, tl.sum(push * of_norm, axis=1), mask=is_row)
+    tl.store(place + 2 * stride, tl.sum(push * of_cosine, axis=1), mask=is_row)
+    tl.store(place + 3 * stride, tl.sum(push * of_angle, axis=1), mask=is_row)
+    tl.store(place + 4 * stride, tl.sum(push * of_target, axis=1), mask=is_row)
+    push = push * slope
+    if IS_UNIT:
+        push = push * tl.load(INVERSE + j, mask=is_column, other=0.0)[None, :]
+        tl.store(ALONG + row_block * C + j, tl.sum(push * score, axis=0), mask=is_column)
+    where = PUSH + j[None, :].to(tl.int64) * B + b[:, None]
+    tl.store(where, push.to(PUSH.dtype.element_ty), mask=is_row[:, None] & is_column[None, :])
+
+
+@triton.jit
+def weight_kernel(
+    PUSH, X, W, INVERSE, ALONG, D_WEIGHT, B, C,
+    D: tl.constexpr, IS_UNIT: tl.constexpr, IS_WIDENED: tl.constexpr,
+    BB: tl.constexpr, BC: tl.constexpr, BD: tl.constexpr,
+):  # fmt: skip
+    """A tile of the weight's gradient: the product, then the projection on the tangent."""
+    j = tl.program_id(0) * BC + tl.arange(0, BC)
+    d = tl.program_id(1) * BD + tl.arange(0, BD)
+    is_column, is_entry = j < C, d < D
+    column = j.to(tl.int64)
+    total = tl.zeros((BC, BD), tl.float32)
+    for at in range(0, B, BB):
+        b = at + tl.arange(0, BB)
+        is_row = b < B
+        push = tl.load(
+            PUSH + column[:, None] * B + b[None, :],
+            mask=is_column[:, None] & is_row[None, :], other=0.0,
+        )  # fmt: skip
+        x = tl.load(
+            X + b[:, None].to(tl.int64) * D + d[None, :],
+            mask=is_row[:, None] & is_entry[None, :], other=0.0,
+        )  # fmt: skip
+        total += product_of(push, x, IS_WIDENED)
+    place = column[:, None] * D + d[None, :]
+    is_there = is_column[:, None] & is_entry[None, :]
+    if IS_UNIT:
+        w = tl.load(W + place, mask=is_there, other=0.0).to(tl.float32)
+        inverse = tl.load(INVERSE + j, mask=is_column, other=0.0)[:, None]
+        along = tl.load(ALONG + j, mask=is_column, other=0.0)[:, None]
+        total -= along * (w * inverse)
+    tl.store(D_WEIGHT + place, total.to(D_WEIGHT.dtype.element_ty), mask=is_there)
+
+
+@triton.jit
+def embedding_kernel(
+    PUSH, W, PARTS, B, C, per_part,
+    D: tl.constexpr, IS_WIDENED: tl.constexpr,
+    BB: tl.constexpr, BC: tl.constexpr, BD: tl.constexpr,
+):  # fmt: skip
+    """The embeddings' gradient from one part of the classes: (parts, batch, dim)."""
+    b = tl.program_id(0) * BB + tl.arange(0, BB)
+    d = tl.program_id(1) * BD + tl.arange(0, BD)
+    part = tl.program_id(2)
+    is_row, is_entry = b < B, d < D
+    total = tl.zeros((BB, BD), tl.float32)
+    for at in range(part * per_part, tl.minimum((part + 1) * per_part, C), BC):
+        j = at + tl.arange(0, BC)
+        is_column = j < C
+        column = j.to(tl.int64)
+        push = tl.load(
+            PUSH + column[None, :] * B + b[:, None],
+            mask=is_row[:, None] & is_column[None, :], other=0.0,
+        )  # fmt: skip
+        w = tl.load(
+            W + column[:, None] * D + d[None, :],
+            mask=is_column[:, None] & is_entry[None, :], other=0.0,
+        )  # fmt: skip
+        total += product_of(push, w.to(push.dtype), IS_WIDENED)
+    place = (part.to(tl.int64) * B + b[:, None]) * D + d[None, :]
+    tl.store(PARTS + place, total, mask=is_row[:, None] & is_entry[None, :])

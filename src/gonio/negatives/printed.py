@@ -1,0 +1,231 @@
+"""A negative rule, written once in torch, printed as the source of a kernel: its value and its slopes.
+
+The rule is traced on one entry together with its derivatives, so a kernel computes what the reference
+computes; nothing is written twice. Settings that are numbers become constants. Settings that are
+tensors, quantities of the batch, become arguments.
+"""
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from gonio.equation import Sample
+from gonio.negatives import tile
+from gonio.rules.curve import Rule
+from gonio.rules.number import replaced
+
+MOST_SETTINGS = 3
+"""Tensors among the settings of a rule that a kernel has arguments for."""
+
+ARGUMENTS = ("score", *Sample._fields, *(f"setting{i}" for i in range(MOST_SETTINGS)))
+"""What a printed rule is given, each (rows, columns) or broadcast to it."""
+
+FORMS = {
+    "abs": "tl.abs({0})",
+    "acos": "arccos({0})",
+    "add": "({0} + {1})",
+    "alias": "{0}",
+    "bitwise_and": "({0} & {1})",
+    "bitwise_not": "(~{0})",
+    "bitwise_or": "({0} | {1})",
+    "clone": "{0}",
+    "cos": "tl.cos({0})",
+    "detach": "{0}",
+    "div": "({0} / {1})",
+    "eq": "({0} == {1})",
+    "exp": "tl.exp({0})",
+    "floor": "tl.floor({0})",
+    "ge": "({0} >= {1})",
+    "gt": "({0} > {1})",
+    "le": "({0} <= {1})",
+    "lift_fresh_copy": "{0}",
+    "log": "tl.log({0})",
+    "log_sigmoid_backward": "({0} / (1.0 + tl.exp({1})))",
+    "log_sigmoid_forward": "(tl.minimum({0}, 0.0) - tl.log(1.0 + tl.exp(-tl.abs({0}))))",
+    "logical_and": "({0} & {1})",
+    "logical_and_": "({0} & {1})",
+    "logical_not": "(~{0})",
+    "lt": "({0} < {1})",
+    "masked_fill": "tl.where({1}, {2}, {0})",
+    "maximum": "tl.maximum({0}, {1})",
+    "minimum": "tl.minimum({0}, {1})",
+    "mul": "({0} * {1})",
+    "ne": "({0} != {1})",
+    "neg": "(-{0})",
+    "reciprocal": "(1.0 / {0})",
+    "relu": "tl.maximum({0}, 0.0)",
+    "remainder": "({0} - {1} * tl.floor({0} / {1}))",
+    "rsqrt": "(1.0 / tl.sqrt({0}))",
+    "rsub": "({1} - {0})",
+    "sigmoid": "(1.0 / (1.0 + tl.exp(-{0})))",
+    "sin": "tl.sin({0})",
+    "sqrt": "tl.sqrt({0})",
+    "sub": "({0} - {1})",
+    "threshold_backward": "tl.where({1} > {2}, {0}, 0.0)",
+    "where": "tl.where({0}, {1}, {2})",
+}
+"""Operation of torch -> its form in a kernel. These are the words that a printed rule may use."""
+
+
+class NotPrintedError(NotImplementedError):
+    """A rule that uses what has no form in a kernel."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The source of `rule(*ARGUMENTS) -> (z, slope in the score, slopes in the sample's fields)`."""
+
+    source: str
+    settings: tuple[Tensor, ...]
+    """The tensors among the rule's settings, in the order of the arguments."""
+
+    @property
+    def digest(self) -> str:
+        """Of the source: a changed constant is another kernel."""
+        return hashlib.sha256(self.source.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Hole:
+    """The place of a tensor among the settings of a rule."""
+
+    index: int
+
+
+def printed(rule: Rule) -> Printed:
+    """Z = scale x rule(score), as `gonio.negatives.tile.modulated` has it, in float32.
+
+    Raises:
+        NotPrintedError: names the operation without a form, or says that there are too many settings.
+    """
+    settings: list[Tensor] = []
+
+    def hole(setting: Tensor) -> Any:
+        settings.append(setting)
+        return Hole(len(settings) - 1)
+
+    with_holes = replaced(rule, Tensor, hole)
+    if len(settings) > MOST_SETTINGS:
+        raise NotPrintedError(f"{rule}: {len(settings)} settings that are tensors")
+    frozen: Any = with_holes
+    return Printed(_printed(frozen, len(settings)), tuple(settings))
+
+
+@cache
+def _printed(rule: Any, num_settings: int) -> str:
+    with ThreadPoolExecutor(1) as alone:  # what is set for the caller's thread does not reach it
+        graph = alone.submit(_traced, rule, num_settings).result()
+    lines, names = _lines(graph, rule)
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    returned = ", ".join(names[node] for node in output.args[0][: 2 + len(Sample._fields)])
+    body = "\n    ".join([*lines, f"return {returned}"])
+    return f"def rule({', '.join(ARGUMENTS)}):\n    {body}\n"
+
+
+def _traced(rule: Rule, num_settings: int) -> fx.Graph:
+    """The graph of z and its slopes at a matrix of entries."""
+
+    def value_and_slopes(score: Tensor, *rest: Tensor) -> list[Tensor]:
+        facts, settings = rest[: len(Sample._fields)], rest[len(Sample._fields) :]
+        filled = replaced(rule, Hole, lambda hole: settings[hole.index])
+
+        def z(score: Tensor, *facts: Tensor) -> Tensor:
+            return tile.modulated(score, None, _Columns(*facts), filled)
+
+        value, pull = torch.func.vjp(z, score, *facts)  # type: ignore[misc]
+        return [value, *pull(torch.ones_like(value))]
+
+    entries = [torch.full((2, 2), 0.4) for _ in range(1 + len(Sample._fields) + num_settings)]
+    graph = make_fx(value_and_slopes)(*entries).graph
+    graph.eliminate_dead_code()
+    return graph
+
+
+class _Columns(Sample):
+    """Facts that have the shape of the scores already."""
+
+    def column(self) -> "Sample":
+        return self
+
+
+def _lines(graph: fx.Graph, rule: Rule) -> tuple[list[str], dict[fx.Node, str]]:
+    """Assignments, and what each node is called."""
+    names: dict[fx.Node, str] = {}
+    lines: list[str] = []
+    arguments = iter(ARGUMENTS)
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            names[node] = next(arguments)
+        elif node.op == "get_attr":
+            names[node] = repr(float(getattr(graph.owning_module, node.target)))
+        elif node.op == "call_function":
+            names[node] = f"v{len(lines)}"
+            lines.append(f"{names[node]} = {_expression(node, names, rule)}")
+    return lines, names
+
+
+def _expression(node: fx.Node, names: dict[fx.Node, str], rule: Rule) -> str:
+    operation = getattr(node.target, "__name__", str(node.target)).split(".")[0]
+    given = [_text(argument, names) for argument in node.args]
+    if operation in _SPECIAL:
+        return _SPECIAL[operation](node, given)
+    if operation not in FORMS:
+        raise NotPrintedError(
+            f"{rule}: torch's {operation!r} has no form in a kernel (gonio.negatives.printed.FORMS)"
+        )
+    return FORMS[operation].format(*given)
+
+
+def _constant(node: fx.Node, given: list[str]) -> str:
+    """full, full_like, scalar_tensor, zeros_like ...: a number of the shape of the scores."""
+    return f"score * 0.0 + {_number(node)!r}"
+
+
+def _number(node: fx.Node) -> float:
+    operation = getattr(node.target, "__name__", "").split(".")[0]
+    named = {"zeros_like": 0.0, "new_zeros": 0.0, "zeros": 0.0, "ones_like": 1.0, "ones": 1.0}
+    if operation in named:
+        return named[operation]
+    value: Any = node.args[0] if operation == "scalar_tensor" else node.args[1]
+    return float(value)
+
+
+def _power(node: fx.Node, given: list[str]) -> str:
+    exponent: Any = node.args[1]
+    if not isinstance(exponent, int | float) or exponent != int(exponent) or abs(exponent) > 4:
+        return f"tl.exp({given[1]} * tl.log({given[0]}))"
+    product = " * ".join([given[0]] * abs(int(exponent))) or "1.0"
+    return f"({product})" if exponent >= 0 else f"(1.0 / ({product}))"
+
+
+def _clamped(node: fx.Node, given: list[str]) -> str:
+    low, high = (*given[1:], "None", "None")[:2]
+    text = given[0] if low == "None" else f"tl.maximum({given[0]}, {low})"
+    return text if high == "None" else f"tl.minimum({text}, {high})"
+
+
+_SPECIAL: dict[str, Callable[[fx.Node, list[str]], str]] = {
+    **dict.fromkeys(
+        ("full", "full_like", "scalar_tensor", "zeros_like", "ones_like", "zeros", "ones"),
+        _constant,
+    ),
+    "_to_copy": lambda node, given: f"({given[0]} * 1.0)",
+    "clamp": _clamped,
+    "getitem": lambda node, given: given[0],
+    "pow": _power,
+}
+
+
+def _text(argument: Any, names: dict[fx.Node, str]) -> str:
+    if isinstance(argument, fx.Node):
+        return names[argument]
+    if isinstance(argument, float) and argument in (float("inf"), -float("inf")):
+        return f'float("{argument}")'
+    return repr(float(argument) if isinstance(argument, int) else argument)

@@ -1,0 +1,141 @@
+"""A part of the classes as negatives, drawn anew at each step."""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gonio.equation import Classes, Loss, Sample, Update
+from gonio.negatives.chunked import Chunked
+from gonio.negatives.compaction import LastStep
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The backend: in training, the classes of the batch and some others; else all classes.
+
+    A step costs what it would cost with `rate` times the classes. The loss is that of the drawn classes,
+    without a correction for those left out, as in the paper. What is drawn depends on `seed`, the
+    head's `step` (saved with it) and the labels alone: a resumed run draws the same, and so do all ranks
+    with the same labels.
+
+    Args:
+        rate: share of all classes that are drawn, in (0, 1]. The classes of the batch are always among
+            them, even if they are more.
+        backend: sees the drawn classes.
+        seed: of the draws, >= 0.
+
+    Raises:
+        TypeError: a backend of another kind.
+        ValueError: a number outside its range.
+
+    Source: An et al., "Partial FC: training 10 million identities on a single machine", ICCV workshops
+    2021; and "Killing two birds with one stone", CVPR 2022.
+    """
+
+    rate: float
+    backend: Chunked = field(default_factory=Chunked)
+    seed: int = 0
+    step: int | None = field(default=None, init=False, repr=False)
+    update: Update | None = field(default=None, init=False, repr=False, compare=False)
+    hands_over_gradient = True  # the weight's gradient is a buffer of our own making
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate <= 1:
+            raise ValueError(f"rate: {self.rate} is out of range (0, 1]; 1 is all classes")
+        if not isinstance(self.backend, Chunked):
+            raise TypeError(f"backend: {self.backend!r} draws no classes; pass Chunked(...)")
+        if self.seed < 0:
+            raise ValueError(f"seed: {self.seed} is below 0")
+
+    @property
+    def last_step(self) -> LastStep:
+        """That of the backend which sees the drawn classes."""
+        return self.backend.last_step
+
+    def at(self, step: int) -> "Sampled":
+        """As it is in training, at a step."""
+        return self._with(step=step)
+
+    def into(self, update: Update) -> "Sampled":
+        """The same backend, which hands the weight's gradient to `update`, tile by tile."""
+        return self._with(update=update)
+
+    def _with(self, **changes: Any) -> "Sampled":
+        other = replace(self)
+        for name in ("step", "update"):
+            object.__setattr__(other, name, changes.get(name, getattr(self, name)))
+        return other
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def __call__(
+        self, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
+    ) -> Tensor:
+        """See `gonio.equation.Negatives`."""
+        if self.step is None:
+            inner = self.backend if self.update is None else self.backend.into(self.update)
+            pool: Tensor = inner(x, classes, sample, labels, loss)
+            return pool
+        drawn = self.drawn(len(classes.weight), labels, self.step)
+        weight = _Gathered.apply(classes.weight, drawn)  # type: ignore[no-untyped-call]
+        offset = None if classes.offset is None else classes.offset[drawn]
+        whose = drawn if classes.labels is None else classes.labels[drawn]
+        inner = self.backend
+        if self.update is not None:
+            inner = inner.into(OfDrawn(self.update, drawn, classes.weight))
+        found: Tensor = inner(x, Classes(weight, offset, whose), sample, labels, loss)
+        return found
+
+    def drawn(self, num_classes: int, labels: Tensor, step: int) -> Tensor:
+        """(batch,) or (batch, k) labels -> indices of the drawn classes, in ascending order."""
+        device = labels.device
+        generator = torch.Generator(device).manual_seed((self.seed * SPREAD + step) % 2**63)
+        order = torch.randperm(num_classes, generator=generator, device=device)
+        own = torch.unique(labels[labels >= 0])
+        is_own = torch.zeros(num_classes, dtype=torch.bool, device=device)
+        is_own[own] = True
+        others = order[~is_own[order]]
+        num_others = max(0, math.ceil(self.rate * num_classes) - len(own))
+        return torch.cat([own, others[:num_others]]).sort().values
+
+
+SPREAD = 6_364_136_223_846_793_005
+"""Between the generators of neighbouring seeds, so that their steps do not meet."""
+
+
+class OfDrawn:
+    """Takes rows of the drawn classes' weight, and hands them on as rows of the whole weight."""
+
+    def __init__(self, update: Update, drawn: Tensor, weight: Tensor) -> None:
+        centers = math.prod(weight.shape[1:-1])
+        within = torch.arange(centers, device=drawn.device)
+        self._update = update
+        self._rows = (drawn[:, None] * centers + within).flatten()
+
+    def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
+        """See `gonio.equation.Update`."""
+        self._update.take(self._rows[rows], gradient)
+
+    def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
+        """See `gonio.equation.Update`."""
+        self._update.finish(classes, gradient)
+
+
+class _Gathered(torch.autograd.Function):
+    """(classes, ...), (drawn,) -> (drawn, ...): the rows; back, zeros and their gradient among them."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, drawn: Tensor) -> Tensor:
+        ctx.save_for_backward(drawn)
+        ctx.shape = weight.shape
+        ctx.set_materialize_grads(False)
+        return weight[drawn]
+
+    @staticmethod
+    def backward(ctx: Any, rows: Tensor | None) -> tuple[Tensor | None, None]:
+        if rows is None:  # an update has them
+            return None, None
+        (drawn,) = ctx.saved_tensors
+        return rows.new_zeros(ctx.shape).index_copy_(0, drawn, rows), None

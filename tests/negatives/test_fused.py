@@ -1,0 +1,184 @@
+"""The Triton backend against the reference: under Triton's interpreter, or on a GPU where there is one."""
+
+import re
+import warnings
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="there is no triton")
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+import gonio  # noqa: E402
+from contract.cases import CASES, losses_and_gradients  # noqa: E402
+from gonio import losses  # noqa: E402
+from gonio.negatives import Chunked, Fused, reference  # noqa: E402
+from gonio.negatives.fused import _warn_once  # noqa: E402
+from gonio.rules import Boost, KthLargest  # noqa: E402
+
+pytestmark = [
+    # numpy, which the interpreter computes with, warns where a GPU goes on
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:backend. Fused runs as Chunked:UserWarning"),
+]
+
+
+def gradients(head, embeddings, labels, **keywords):
+    head, x = head.to(DEVICE), embeddings.to(DEVICE).requires_grad_()
+    loss = head(x, labels.to(DEVICE), **keywords)
+    loss.sum().backward()
+    found = {"loss": loss.detach(), "embeddings": x.grad}
+    return found | {name: parameter.grad for name, parameter in head.named_parameters()}
+
+
+def assert_close(found, truth, tolerance):
+    for name, value in truth.items():
+        error = (found[name].double().cpu() - value.cpu()).abs().amax()
+        assert error <= tolerance * (1 + value.abs().amax()), f"{name}: {error}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_every_row_is_the_reference(case):
+    for sizes, mode in (((9, 23, 5), "stash"), ((2, 30, 3), "recompute")):
+        made = case.batch(2, *sizes)
+        truth = losses_and_gradients(made.head(case.loss, reference), made)
+        backend = Fused(20, mode=mode)
+        head = made.head(case.loss, backend, torch.float32)
+        found = gradients(head, made.embeddings.float(), made.labels, reduction="none")
+        # float32 rounds scores of up to 64 to 4e-6, and everything else is proportional to that
+        assert_close(found, truth, 2e-5)
+
+
+def head_of(backend, loss="arcface", classes=150, dim=70, dtype=torch.float32, **keywords):
+    torch.manual_seed(0)
+    return gonio.Head(dim, classes, loss=loss, backend=backend, dtype=dtype, **keywords)
+
+
+def batch(size=70, classes=150, dim=70):
+    torch.manual_seed(1)
+    return torch.randn(size, dim), torch.randint(0, classes, (size,))
+
+
+@pytest.mark.parametrize("mode", ["stash", "recompute"])
+@pytest.mark.parametrize("tile", [150, 64, 33])
+def test_sizes_that_no_block_divides(mode, tile):
+    x, labels = batch()
+    truth = gradients(head_of("reference").double(), x.double(), labels)
+    assert_close(gradients(head_of(Fused(tile, mode=mode)), x, labels), truth, 2e-5)
+
+
+def test_two_runs_have_the_same_bits():
+    x, labels = batch()
+    first, second = (gradients(head_of(Fused(64)), x.clone(), labels) for _ in range(2))
+    for name, value in first.items():
+        assert torch.equal(value, second[name])
+
+
+@pytest.mark.parametrize("mode", ["stash", "recompute"])
+def test_bfloat16_products_are_right_to_their_digits(mode):
+    x, labels = batch()
+    loss = losses.arcface(scale=8.0)
+    truth = gradients(head_of("reference", loss).double(), x.double(), labels)
+    found = gradients(head_of(Fused(64, mode=mode, precision="bf16"), loss), x, labels)
+    # operands and kept products are rounded to 2^-9 of their size, and scores of up to 8 with them
+    assert_close(found, truth, 2**-6)
+
+
+def test_norms_at_the_ends_of_the_range():
+    x, labels = batch(size=20)
+    norms = torch.tensor([1e30, 1e-30, 0.0, 1.0, 3e4]).repeat(30)[:, None]
+    heads = [head_of(backend) for backend in (Fused(64), Chunked(64))]
+    for head in heads:
+        with torch.no_grad():
+            head.weight.mul_(norms)
+    found, truth = (gradients(head, x, labels) for head in heads)
+    assert torch.isfinite(found["weight"]).all()
+    scaled = {"weight": norms.to(DEVICE)}
+    for name, value in truth.items():
+        factor = scaled.get(name, 1.0)
+        torch.testing.assert_close(found[name] * factor, value * factor, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_several_labels_and_smoothing(smoothing):
+    x, labels = batch()
+    both = torch.stack([labels, labels.roll(1)], dim=1)
+    mass = torch.tensor([0.7, 0.3]).expand(70, 2)
+    truth, found = (
+        gradients(
+            head_of(backend, label_smoothing=smoothing).to(dtype),
+            x.to(dtype),
+            both,
+            label_mass=mass.to(DEVICE, dtype),
+        )
+        for backend, dtype in (("reference", torch.float64), (Fused(64), torch.float32))
+    )
+    assert_close(found, truth, 2e-5)
+
+
+def test_an_attached_optimizer_moves_the_weight_the_same():
+    x, labels = batch()
+    heads = [head_of(backend) for backend in (Fused(64), Chunked(64))]
+    for head in heads:
+        head.to(DEVICE)
+        optimizer = torch.optim.SGD(head.parameters(), lr=0.1, momentum=0.9)
+        head.attach_optimizer(optimizer)
+        for _ in range(2):
+            optimizer.zero_grad()
+            head(x.to(DEVICE), labels.to(DEVICE)).backward()
+            optimizer.step()
+    torch.testing.assert_close(heads[0].weight, heads[1].weight, rtol=1e-5, atol=1e-5)
+
+
+@dataclass(frozen=True)
+class Bent:
+    """A rule that kernels have no words for."""
+
+    def __call__(self, cosine, sample):
+        return torch.special.erf(cosine)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"negative": Bent()}, r"Bent\(\): torch's '\w*erf' has no form in a kernel"),
+        ({"pool": KthLargest(2)}, r"the pool KthLargest\(k=2\)"),
+        ({"score": replace(losses.cosface().score, centers=2)}, "classes with several"),
+    ],
+)
+def test_what_kernels_do_not_serve_runs_chunked_and_says_so_once(change, reason):
+    loss = replace(losses.cosface(), **change)
+    x, labels = batch(size=8)
+    _warn_once.cache_clear()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", UserWarning)
+        found = gradients(head_of(Fused(64), loss), x, labels)
+        gradients(head_of(Fused(64), loss), x, labels)
+    (warning,) = [one for one in seen if issubclass(one.category, UserWarning)]
+    assert re.search(rf"Fused runs as Chunked does for {reason}", str(warning.message))
+    truth = gradients(head_of(Chunked(64), loss), x, labels)
+    for name, value in truth.items():
+        assert torch.equal(found[name], value)
+
+
+def test_a_wrong_slope_would_be_seen(monkeypatch):
+    from gonio.negatives import printed
+
+    monkeypatch.setitem(printed.FORMS, "where", "tl.where({0}, {1}, {2} * 1.01)")
+    printed._printed.cache_clear()
+    loss = replace(losses.cosface(scale=8.0), negative=Boost(1.3, 0.1, above=0.05))
+    x, labels = batch(size=20)
+    truth = gradients(head_of("reference", loss).double(), x.double(), labels)
+    found = gradients(head_of(Fused(64), loss), x, labels)
+    printed._printed.cache_clear()
+    with pytest.raises(AssertionError):
+        assert_close(found, truth, 2e-5)
+
+
+def test_without_triton_it_says_what_to_install(monkeypatch):
+    from gonio.negatives import fused
+
+    monkeypatch.setattr(fused, "find_spec", lambda _: None)
+    with pytest.raises(ModuleNotFoundError, match="Fused needs triton; pip install"):
+        Fused()
