@@ -1,4 +1,4 @@
-"""What gonio promises of its heads on two cores, and whether a run keeps it."""
+"""What gonio promises of its heads, on two cores and on a GPU, and whether a run keeps it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ class Bar:
     measured: Callable[[Rows], float]
     limit: float
     is_least: bool = False
+    device: str = "cpu"
 
     def is_met(self, value: float) -> bool:
         return value >= self.limit if self.is_least else value <= self.limit
@@ -30,9 +31,9 @@ def faster_than(peer: str, name: str) -> Callable[[Rows], float]:
     return lambda rows: rows[peer]["ratio"] / rows[name]["ratio"]
 
 
-def extra_share(name: str) -> Callable[[Rows], float]:
-    """Extra memory as a share of what is allowed: 2 % of the float32 scores, or 32 MB."""
-    return lambda rows: rows[name]["extra_bytes"] / max(0.02 * rows[name]["score_bytes"], 32e6)
+def extra_share(name: str, share: float = 0.02, least: float = 32e6) -> Callable[[Rows], float]:
+    """Extra memory beside what is allowed: a share of the float32 scores, or a least number of bytes."""
+    return lambda rows: rows[name]["extra_bytes"] / max(share * rows[name]["score_bytes"], least)
 
 
 BARS = [
@@ -60,5 +61,26 @@ BARS = [
         Bar(f"{name}, extra memory / allowed", classes, extra_share(name), 1.0)
         for name in ("stash", "recompute", "stash + attached SGD")
         for classes in (10_000, 100_000, 500_000)
+    ),
+    Bar(
+        "kernels, stash, bf16, times 3 products",
+        1_000_000,
+        times_the_floor("kernels, stash, bf16"),
+        1.25,
+        device="cuda",
+    ),
+    Bar(
+        "kernels, recompute, bf16, times 4 products",
+        1_000_000,
+        faster_than("kernels, recompute, bf16", "4 products"),
+        1.25,
+        device="cuda",
+    ),
+    Bar(
+        "kernels, recompute, bf16, extra memory / allowed",
+        1_000_000,
+        extra_share("kernels, recompute, bf16", share=0.01, least=0),
+        1.0,
+        device="cuda",
     ),
 ]

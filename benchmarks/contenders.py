@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import gonio
-from gonio.negatives import Chunked
+from gonio.negatives import Chunked, Fused
 
 MARGIN, SCALE = 0.5, 64.0
 FLOAT = 4
@@ -27,12 +27,20 @@ class Case:
     dim: int
     batch: int
     device: str = "cpu"
+    dtype: str = "float32"
+
+    @property
+    def kind(self) -> torch.dtype:
+        """Of weight and embeddings."""
+        kind: torch.dtype = getattr(torch, self.dtype)
+        return kind
 
     def make(self) -> "Given":
         """The numbers, the same each time."""
         torch.manual_seed(0)
-        weight = torch.randn(self.classes, self.dim, device=self.device)
-        x = torch.randn(self.batch, self.dim, device=self.device)
+        new: Any = {"device": self.device, "dtype": self.kind}
+        weight = torch.randn(self.classes, self.dim, **new)
+        x = torch.randn(self.batch, self.dim, **new)
         labels = torch.randint(0, self.classes, (self.batch,), device=self.device)
         return Given(self, weight, x, labels)
 
@@ -62,6 +70,7 @@ class Contender:
         has_memory: whether its memory is its own, and not made before.
         is_warmed_up: whether its first call does what later ones do not: compile, keep memory.
         needs: a module that must be there.
+        needs_gpu: whether it is for GPUs alone.
     """
 
     make: Callable[[Given], Step]
@@ -70,14 +79,17 @@ class Contender:
     has_memory: bool = True
     is_warmed_up: bool = True
     needs: str = "torch"
+    needs_gpu: bool = False
 
-    @property
-    def is_there(self) -> bool:
-        return find_spec(self.needs) is not None
+    def missing(self, device: str) -> str | None:
+        """What it lacks to run there."""
+        if self.needs_gpu and device == "cpu":
+            return "for GPUs alone"
+        return None if find_spec(self.needs) else f"{self.needs} is not installed"
 
 
 def gradient(case: Case) -> float:
-    return FLOAT * case.classes * case.dim
+    return float(case.kind.itemsize * case.classes * case.dim)
 
 
 def matrix(case: Case) -> float:
@@ -91,7 +103,7 @@ def nothing(_: Case) -> float:
 @functools.cache
 def floor_memory(case: Case) -> tuple[Tensor, Tensor, Tensor]:
     """For the scores and both gradients."""
-    weight = torch.zeros(case.classes, case.dim, device=case.device)
+    weight = torch.zeros(case.classes, case.dim, device=case.device, dtype=case.kind)
     return (
         weight.new_zeros(case.batch, case.classes),
         weight.new_zeros(case.batch, case.dim),
@@ -154,8 +166,8 @@ def head_of(given: Given, backend: Chunked) -> gonio.Head:
     return head
 
 
-def ours(given: Given, **settings: Any) -> Step:
-    head = head_of(given, Chunked(**settings))
+def ours(given: Given, kind: type[Chunked] = Chunked, **settings: Any) -> Step:
+    head = head_of(given, kind(**settings))
     return of_module(head, given, head.weight)
 
 
@@ -213,6 +225,34 @@ def linear_cross_entropy(given: Given) -> Step:
     return of_module(lambda x, labels: F.linear_cross_entropy(x, weight, labels), given, weight)
 
 
+def cut_cross_entropy(given: Given) -> Step:
+    from cut_cross_entropy import linear_cross_entropy
+
+    weight = nn.Parameter(given.weight)
+    return of_module(lambda x, labels: linear_cross_entropy(x, weight, labels), given, weight)
+
+
+def liger(given: Given) -> Step:
+    from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
+
+    loss, weight = LigerFusedLinearCrossEntropyLoss(), nn.Parameter(given.weight)
+    return of_module(lambda x, labels: loss(weight, x, labels), given, weight)
+
+
+def _fused(mode: str) -> Contender:
+    share = 0.5 if mode == "stash" else 0.0
+    return Contender(
+        functools.partial(ours, kind=Fused, mode=mode, precision="bf16"),
+        lambda case: gradient(case) + share * matrix(case),
+        needs="triton",
+        needs_gpu=True,
+    )
+
+
+def _mark(make: Callable[[Given], Step], needs: str) -> Contender:
+    return Contender(make, gradient, is_arcface=False, needs=needs, needs_gpu=True)
+
+
 def _ours(mode: str, precision: str) -> Contender:
     kept = {"stash": {"fp32": 1.0, "bf16": 0.5}, "recompute": {"fp32": 0.0, "bf16": 0.0}}
     share = kept[mode][precision]
@@ -257,6 +297,10 @@ CONTENDERS = {
     "F.linear_cross_entropy": Contender(
         linear_cross_entropy, gradient, is_arcface=False, is_warmed_up=False
     ),
+    "kernels, stash, bf16": _fused("stash"),
+    "kernels, recompute, bf16": _fused("recompute"),
+    "cut-cross-entropy": _mark(cut_cross_entropy, "cut_cross_entropy"),
+    "Liger": _mark(liger, "liger_kernel"),
 }
 
 

@@ -2,6 +2,7 @@
 
 python -m benchmarks.heads                                  # everything, below ten minutes
 python -m benchmarks.heads --classes 100000 --no-memory
+python -m benchmarks.heads --classes 500000 --rounds 7 --only stash "plain eager"
 python -m benchmarks.heads --markdown benchmarks/results/NAME.json
 """
 
@@ -11,13 +12,20 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import torch
 from benchmarks import report
 from benchmarks.contenders import CONTENDERS, FLOOR, Case, floor_memory, release
-from benchmarks.measure import peak_in_a_new_process, times
+from benchmarks.measure import LEAST_ROUNDS, peak_in_a_new_process, times
 from rich.console import Console
 
 RESULTS = Path(__file__).parent / "results"
+SIZES: dict[str, dict[str, Any]] = {
+    "cpu": {"classes": [10_000, 100_000, 500_000], "batch": 256, "dtype": "float32"},
+    "cuda": {"classes": [100_000, 1_000_000, 10_000_000], "batch": 4096, "dtype": "bfloat16"},
+}
+"""What is measured where nothing else is asked for."""
 SECONDS = {10_000: 10.0, 100_000: 40.0}
 """For the rounds of a size; larger ones have the fewest rounds that tell anything."""
 
@@ -26,12 +34,22 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("--classes", type=int, nargs="+", default=[10_000, 100_000, 500_000])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    made.add_argument("--device", choices=list(SIZES), default=device)
+    made.add_argument("--classes", type=int, nargs="+")
     made.add_argument("--dim", type=int, default=512)
-    made.add_argument("--batch", type=int, default=256)
-    made.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    made.add_argument("--batch", type=int)
+    made.add_argument("--dtype", choices=["float32", "bfloat16"], help="of weight and embeddings")
+    made.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help="at least so many")
     made.add_argument(
-        "--only", nargs="+", metavar="NAME", help="contenders; the floor is always in"
+        "--budget-seconds", type=float, help="more rounds while they fit into this, for each size"
+    )
+    made.add_argument(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        choices=list(CONTENDERS),
+        help="contenders; the floor is always in: " + ", ".join(CONTENDERS),
     )
     made.add_argument("--no-memory", action="store_true", help="measure time alone")
     made.add_argument("--out", type=Path, help="a JSON file instead of one named after the machine")
@@ -44,31 +62,45 @@ def main() -> None:
     if arguments.markdown:
         print(in_markdown(json.loads(arguments.markdown.read_text())))
         return
+    device, usual = arguments.device, SIZES[arguments.device]
+    batch, dtype = arguments.batch or usual["batch"], arguments.dtype or usual["dtype"]
     console = Console(stderr=True)
-    about = report.machine(arguments.device)
-    names = [name for name, one in CONTENDERS.items() if one.is_there]
-    if arguments.only:
-        names = [name for name in names if name in {FLOOR, *arguments.only}]
-    found = {"machine": about, "dim": arguments.dim, "batch": arguments.batch, "classes": {}}
-    for classes in arguments.classes:
-        case = Case(classes, arguments.dim, arguments.batch, arguments.device)
+    about = report.machine(device)
+    asked = {FLOOR, *arguments.only} if arguments.only else set(CONTENDERS)
+    missing = {
+        name: why
+        for name, one in CONTENDERS.items()
+        if name in asked and (why := one.missing(device))
+    }
+    names = [name for name in CONTENDERS if name in asked - set(missing)]
+    sizes = {"device": device, "dtype": dtype, "dim": arguments.dim, "batch": batch}
+    found: dict[str, Any] = {"machine": about, **sizes, "classes": {}, "skipped": {}}
+    for classes in arguments.classes or usual["classes"]:
+        case = Case(classes, arguments.dim, batch, device, dtype)
+        budget = arguments.budget_seconds
+        if budget is None:
+            budget = SECONDS.get(classes, 0.0)
         with console.status(f"{classes:,} classes") as status:
 
             def tell(what: str, classes: int = classes) -> None:
                 status.update(f"{classes:,} classes: {what}")
 
-            seconds = times(case, names, SECONDS.get(classes, 0.0), tell)
+            seconds, failed = times(case, names, arguments.rounds, budget, tell)
             measured = (
                 []
                 if arguments.no_memory
-                else [name for name in names if CONTENDERS[name].has_memory]
+                else [name for name in seconds if CONTENDERS[name].has_memory]
             )
             tell("memory")
             floor_memory.cache_clear()
             release()
-            with ThreadPoolExecutor(2) as pool:  # each waits for a process of its own
-                found_peaks = pool.map(partial(peak_in_a_new_process, case), measured)
-                peaks = dict(zip(measured, found_peaks, strict=True))
+            # each waits for a process of its own; a GPU's memory is for one of them
+            with ThreadPoolExecutor(2 if device == "cpu" else 1) as pool:
+                answers = pool.map(partial(peak_in_a_new_process, case), measured)
+                heard = dict(zip(measured, answers, strict=True))
+        peaks = {name: peak for name, peak in heard.items() if not isinstance(peak, str)}
+        failed |= {f"{name}, memory": why for name, why in heard.items() if isinstance(why, str)}
+        found["skipped"][str(classes)] = missing | failed
         found["classes"][str(classes)] = report.rows_of(case, seconds, peaks)
         out = arguments.out or RESULTS / f"{report.slug(about['processor'])}.json"
         report.write(out, found)
@@ -76,16 +108,17 @@ def main() -> None:
     print(f"\nwritten: {out}", file=sys.stderr)
 
 
-def in_markdown(found: dict) -> str:
+def in_markdown(found: dict[str, Any]) -> str:
     """The machine, the tables and the bars."""
     about = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
     cases = {int(classes): rows for classes, rows in found["classes"].items()}
     tables = [
-        report.table(Case(classes, found["dim"], found["batch"]), rows)
+        report.table(classes, rows, found["skipped"][str(classes)])
         for classes, rows in cases.items()
     ]
-    sizes = f"Dimension {found['dim']}, batch {found['batch']}, float32 weights."
-    return "\n\n".join([f"{about}. {sizes}", *tables, "### Bars", report.bars(cases)])
+    sizes = f"Dimension {found['dim']}, batch {found['batch']}, {found['dtype']} weights."
+    bars = report.bars(cases, found["device"])
+    return "\n\n".join([f"{about}. {sizes}", *tables, "### Bars", bars])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -29,26 +30,43 @@ def seconds(step: Step, device: str) -> float:
 
 
 def times(
-    case: Case, names: list[str], budget: float, tell: Callable[[str], None]
-) -> dict[str, list[float]]:
+    case: Case, names: list[str], least: int, budget: float, tell: Callable[[str], None]
+) -> tuple[dict[str, list[float]], dict[str, str]]:
     """Seconds of every contender in every round, in which each of them is called once.
 
-    Rounds go on while another is likely to end within `budget` seconds.
+    Rounds go on while there were fewer than `least`, or another is likely to end within `budget` seconds.
+    Who fails is left out, with the reason.
     """
     given = case.make()
-    steps = {name: CONTENDERS[name].make(given) for name in names}
-    for name, step in steps.items():
-        if CONTENDERS[name].is_warmed_up:
-            tell(f"{name}: warm-up")
-            seconds(step, case.device)
-    found: dict[str, list[float]] = {name: [] for name in names}
+    found: dict[str, list[float]] = {}
+    failed: dict[str, str] = {}
+    steps: dict[str, Step] = {}
+    for name in names:
+        tell(f"{name}: warm-up")
+        try:
+            steps[name] = CONTENDERS[name].make(given)
+            if CONTENDERS[name].is_warmed_up:
+                seconds(steps[name], case.device)
+            found[name] = []
+        except Exception as error:  # the others go on
+            failed[name] = reason(error)
     begin, rounds = time.perf_counter(), 0
-    while rounds < LEAST_ROUNDS or (time.perf_counter() - begin) * (rounds + 1) / rounds < budget:
-        for name, step in steps.items():
+    while rounds < max(1, least) or (time.perf_counter() - begin) * (1 + 1 / rounds) < budget:
+        for name in list(found):
             tell(f"{name}: round {rounds + 1}")
-            found[name].append(seconds(step, case.device))
+            try:
+                found[name].append(seconds(steps[name], case.device))
+            except Exception as error:
+                failed[name] = reason(error)
+                del found[name]
         rounds += 1
-    return found
+    return found, failed
+
+
+def reason(error: Exception) -> str:
+    """In one line, without paths."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
 def ratio(found: dict[str, list[float]], name: str) -> float:
@@ -57,15 +75,18 @@ def ratio(found: dict[str, list[float]], name: str) -> float:
     return statistics.median(own / floor for own, floor in pairs)
 
 
-def peak_in_a_new_process(case: Case, name: str) -> float:
-    """Bytes that a call takes at most, beside the numbers that it is given."""
+def peak_in_a_new_process(case: Case, name: str) -> float | str:
+    """Bytes that a call takes at most, beside the numbers that it is given; or why nobody knows."""
     code = "import sys; from benchmarks.measure import peak; print(peak(*sys.argv[1:]))"
     arguments = [json.dumps(asdict(case)), name]
     root = Path(__file__).parents[1]
     command = [sys.executable, "-c", code, *arguments]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    # what is freed goes back to the system at once, or the next call would be served from it unseen
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**17)}
+    run = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment)
     if run.returncode:
-        raise RuntimeError(f"{name}: its memory could not be measured\n{run.stderr[-2000:]}")
+        lines = run.stderr.strip().splitlines()
+        return lines[-1][:200] if lines else f"ended with {run.returncode}"
     return float(run.stdout.split()[-1])
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 from benchmarks.bars import BARS
-from benchmarks.contenders import CONTENDERS, FLOAT, Case
+from benchmarks.contenders import CONTENDERS, FLOAT, FLOOR, Case
 from benchmarks.measure import ratio
 
 import gonio
@@ -29,6 +30,8 @@ def machine(device: str) -> dict[str, Any]:
         "gonio": gonio.__version__,
         "date": datetime.date.today().isoformat(),
     }
+    if shutil.which("git") is None:
+        return about
     root = Path(__file__).parents[1]
     git = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True)
@@ -57,20 +60,21 @@ def rows_of(
     for name, found in seconds.items():
         rows[name] = {
             "median_seconds": statistics.median(found),
-            "ratio": ratio(seconds, name),
             "seconds": found,
             "score_bytes": FLOAT * case.batch * case.classes,
         }
+        if FLOOR in seconds:
+            rows[name]["ratio"] = ratio(seconds, name)
         if name in peaks:
             held = CONTENDERS[name].has(case)
             rows[name] |= {"peak_bytes": peaks[name], "extra_bytes": peaks[name] - held}
     return rows
 
 
-def table(case: Case, rows: dict[str, dict[str, Any]]) -> str:
-    """In Markdown."""
+def table(classes: int, rows: dict[str, dict[str, Any]], skipped: dict[str, str]) -> str:
+    """In Markdown, with who was skipped and why."""
     lines = [
-        f"### {case.classes:,} classes",
+        f"### {classes:,} classes",
         "",
         "| | median ms | times the floor | peak MB | of it extra |",
         "|---|---|---|---|---|",
@@ -79,22 +83,28 @@ def table(case: Case, rows: dict[str, dict[str, Any]]) -> str:
         peak, extra = (
             f"{row[key] / 1e6:,.0f}" if key in row else "" for key in ("peak_bytes", "extra_bytes")
         )
-        time = f"{1e3 * row['median_seconds']:,.1f} | {row['ratio']:.2f}"
+        times = f"{row['ratio']:.2f}" if "ratio" in row else ""
+        time = f"{1e3 * row['median_seconds']:,.1f} | {times}"
         lines.append(f"| {name} | {time} | {peak} | {extra} |")
+    if skipped:
+        lines += ["", "Not measured:"]
+        lines += [f"- {name}: {why}" for name, why in skipped.items()]
     return "\n".join(lines)
 
 
-def bars(cases: dict[int, dict[str, dict[str, Any]]]) -> str:
-    """In Markdown: every bar of the sizes that were measured."""
+def bars(cases: dict[int, dict[str, dict[str, Any]]], device: str = "cpu") -> str:
+    """In Markdown: every bar of the device and the sizes that were measured."""
     lines = ["| bar | classes | allowed | measured | |", "|---|---|---|---|---|"]
     for bar in BARS:
+        if bar.device != device or bar.classes not in cases:
+            continue
+        limit = f"{'≥' if bar.is_least else '≤'} {bar.limit:.2f}"
         try:
             value = bar.measured(cases[bar.classes])
+            verdict = f"{value:.2f} | {'met' if bar.is_met(value) else '**not met**'}"
         except KeyError:
-            continue
-        sign, verdict = "≥" if bar.is_least else "≤", "met" if bar.is_met(value) else "**not met**"
-        limit = f"{sign} {bar.limit:.2f}"
-        lines.append(f"| {bar.text} | {bar.classes:,} | {limit} | {value:.2f} | {verdict} |")
+            verdict = " | not measured"
+        lines.append(f"| {bar.text} | {bar.classes:,} | {limit} | {verdict} |")
     return "\n".join(lines)
 
 

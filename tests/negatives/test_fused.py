@@ -13,9 +13,20 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 import gonio  # noqa: E402
 from contract.cases import CASES, losses_and_gradients  # noqa: E402
 from gonio import losses  # noqa: E402
-from gonio.negatives import Chunked, Fused, reference  # noqa: E402
+from gonio.equation import Classes, Sample  # noqa: E402
+from gonio.negatives import Chunked, Fused, launch, reference  # noqa: E402
 from gonio.negatives.fused import _warn_once  # noqa: E402
-from gonio.rules import Boost, KthLargest  # noqa: E402
+from gonio.rules import (  # noqa: E402
+    Boost,
+    Chain,
+    Difference,
+    Fixed,
+    KthLargest,
+    LinearAngleNegative,
+    LogSumExp,
+    SoftplusSum,
+    Subtract,
+)
 
 pytestmark = [
     # numpy, which the interpreter computes with, warns where a GPU goes on
@@ -50,6 +61,32 @@ def test_every_row_is_the_reference(case):
         assert_close(found, truth, 2e-5)
 
 
+def test_memory_that_is_not_in_order():
+    x, labels = batch()
+    wide, weight = torch.cat([x, x], dim=1), torch.randn(70, 150)
+    heads = [head_of(backend, "softmax") for backend in (Fused(64), "reference")]
+    for head in heads:
+        head.weight = torch.nn.Parameter(weight.T)
+    found, truth = (gradients(head, wide[:, :70], labels) for head in heads)
+    assert_close(found, {name: value.double() for name, value in truth.items()}, 2e-5)
+
+
+def test_an_empty_batch_costs_nothing():
+    head = head_of(Fused(64)).to(DEVICE)
+    loss = head(torch.zeros(0, 70, device=DEVICE), torch.zeros(0, dtype=torch.int64, device=DEVICE))
+    assert loss.item() == 0
+
+
+def test_labels_of_columns():
+    torch.manual_seed(0)
+    x, labels = torch.randn(20, 5), torch.arange(20) % 4
+    for name in ("supcon", "nt-xent"):
+        loss = losses.get(name).loss()
+        made = [gonio.Head(5, 4, loss=loss, backend=one).to(DEVICE) for one in (Fused(), reference)]
+        found, truth = (gradients(head, x.clone(), labels) for head in made)
+        assert_close(found, {key: value.double() for key, value in truth.items()}, 2e-5)
+
+
 def head_of(backend, loss="arcface", classes=150, dim=70, dtype=torch.float32, **keywords):
     torch.manual_seed(0)
     return gonio.Head(dim, classes, loss=loss, backend=backend, dtype=dtype, **keywords)
@@ -68,6 +105,16 @@ def test_sizes_that_no_block_divides(mode, tile):
     assert_close(gradients(head_of(Fused(tile, mode=mode)), x, labels), truth, 2e-5)
 
 
+@pytest.mark.parametrize(
+    "name", ["softmax", "arcface", "max-hinge", "hinge", "sphereface2", "npcface"]
+)
+def test_programs_that_see_several_blocks_of_classes(name, monkeypatch):
+    monkeypatch.setattr(launch, "PROGRAMS", 1)
+    x, labels = batch(size=20)
+    truth = gradients(head_of("reference", name).double(), x.double(), labels)
+    assert_close(gradients(head_of(Fused(), name), x, labels), truth, 2e-5)
+
+
 def test_two_runs_have_the_same_bits():
     x, labels = batch()
     first, second = (gradients(head_of(Fused(64)), x.clone(), labels) for _ in range(2))
@@ -83,6 +130,69 @@ def test_bfloat16_products_are_right_to_their_digits(mode):
     found = gradients(head_of(Fused(64, mode=mode, precision="bf16"), loss), x, labels)
     # operands and kept products are rounded to 2^-9 of their size, and scores of up to 8 with them
     assert_close(found, truth, 2**-6)
+
+
+@pytest.mark.parametrize("mode", ["stash", "recompute"])
+def test_a_maximum_is_found_again_in_backward(mode):
+    """Its slope asks for equality, to the bit, of a score and what forward made of it."""
+    x, labels = batch(size=20)
+    backend = Fused(64, mode=mode, precision="bf16")
+    loss = losses.normface(scale=8.0)
+    loss = replace(loss, pool=LogSumExp(temperature=0.0), penalty=Difference())
+    found = gradients(head_of(backend, loss), x, labels)
+    truth = gradients(head_of(Chunked(64, precision="bf16"), loss), x, labels)
+    assert_close(found, truth, 2**-6)
+
+
+def pool_of(backend, rule, pool):
+    """The pool over 400 classes of a rule of cosines, for one sample."""
+    torch.manual_seed(3)
+    x, weight = torch.eye(1, 8, device=DEVICE), torch.randn(400, 8, device=DEVICE)
+    one = torch.ones(1, device=DEVICE)
+    labels = torch.zeros(1, dtype=torch.int64, device=DEVICE)
+    loss = gonio.Loss(Fixed(1.0), negative=rule, pool=pool)
+    return backend(x, Classes(weight), Sample(one, one, one, one, one), labels, loss)
+
+
+def test_many_small_terms_are_not_lost():
+    """log(1 + e^-17) is 4e-8, which 1 + e^-17 rounds away in float32."""
+    found, truth = (
+        pool_of(backend, Subtract(17.0), SoftplusSum()) for backend in (Fused(), Chunked())
+    )
+    torch.testing.assert_close(found, truth, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("cosine", [-1.0, -0.99999, -0.5, 0.0, 0.3, 0.5, 0.99999, 1.0])
+def test_the_arccosine_of_kernels(cosine):
+    rule = Chain(Stay(cosine), LinearAngleNegative())
+    found, truth = (pool_of(one, rule, LogSumExp(temperature=0.0)) for one in (Fused(), reference))
+    # 3e-7 in the angle, and the last digit of the score
+    torch.testing.assert_close(found, truth, rtol=0, atol=4e-7)
+
+
+@dataclass(frozen=True)
+class Stay:
+    """The same cosine whatever comes."""
+
+    cosine: float
+
+    def __call__(self, cosine, sample):
+        return cosine * 0 + self.cosine
+
+
+@dataclass(frozen=True)
+class Brittle:
+    """A rule that is not finite at a norm or a cosine of 0."""
+
+    def __call__(self, cosine, sample):
+        return cosine / sample.norm + 1e-12 * sample.norm / cosine
+
+
+def test_what_fills_up_a_block_reaches_nothing():
+    x, labels = batch(size=20)
+    loss = replace(losses.cosface(scale=8.0), negative=Brittle())
+    truth = gradients(head_of("reference", loss).double(), x.double(), labels)
+    assert_close(gradients(head_of(Fused(), loss), x, labels), truth, 2e-5)
 
 
 def test_norms_at_the_ends_of_the_range():

@@ -1,7 +1,7 @@
 """A printed rule, run with torch in the place of Triton's words, is the rule and its derivative."""
 
 import copy
-from dataclasses import replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -9,9 +9,10 @@ import torch
 
 from contract.cases import CASES
 from gonio.equation import Sample
+from gonio.geometry import angle_of
 from gonio.negatives import tile
 from gonio.negatives.printed import ARGUMENTS, FORMS, NotPrintedError, printed
-from gonio.rules import AsIs, Boost, Curriculum, NarrowAngle
+from gonio.rules import AsIs, Boost, Curriculum, Excess, NarrowAngle
 
 WORDS = SimpleNamespace(
     abs=torch.abs,
@@ -43,13 +44,17 @@ def facts():
 
 def run(rule, score, sample):
     found = printed(rule)
-    names = {"tl": WORDS, "arccos": torch.acos, "float": float}
+    names = {"tl": WORDS, "arccos": torch.acos, "log1p": torch.log1p, "float": float}
     exec(found.source, names)
     settings = [setting.to(score) for setting in found.settings]
     settings += [torch.zeros(1, 1)] * (len(ARGUMENTS) - 1 - len(sample) - len(settings))
-    return [
+    value, of_score, *given = (
         torch.as_tensor(one).expand_as(score) for one in names["rule"](score, *sample, *settings)
-    ]
+    )
+    of_sample = [torch.zeros_like(score) for _ in sample]
+    for field, slope in zip(found.slopes, given, strict=True):
+        of_sample[field] = slope
+    return value, of_score, *of_sample
 
 
 def given(rule, **settings):
@@ -106,10 +111,51 @@ def test_a_constant_makes_another_kernel_and_a_tensor_does_not():
     assert printed(AsIs()).settings == ()
 
 
-def test_what_has_no_form_is_named():
-    class Bessel(AsIs):
+def rule_of(function):
+    @dataclass(frozen=True)
+    class Rule:
         def __call__(self, cosine, sample):
-            return torch.special.bessel_j0(cosine)
+            return function(cosine)
 
-    with pytest.raises(NotPrintedError, match="bessel_j0' has no form in a kernel"):
-        printed(replace(Bessel()))
+    return Rule()
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [
+        (torch.special.bessel_j0, "bessel_j0' has no form"),
+        (lambda cosine: torch.add(cosine, cosine, alpha=2), "'add' with {'alpha': 2} has no form"),
+        (lambda cosine: torch.div(cosine, 0.1, rounding_mode="floor"), "'div' with .*'floor'"),
+        (lambda cosine: cosine.long().to(cosine.dtype), "'_to_copy' with .*int64"),
+        (lambda cosine: cosine**cosine, "'pow' has no form"),
+        (lambda cosine: cosine - cosine.mean(), "'mean' has no form"),
+    ],
+)
+def test_what_has_no_form_is_named(function, named):
+    with pytest.raises(NotPrintedError, match=named):
+        printed(rule_of(function))
+
+
+@pytest.mark.parametrize("power", [-5, -1, 0, 1, 5, 2.5])
+def test_powers_of_cosines_of_either_sign(power):
+    rule = rule_of(lambda cosine: cosine**power)
+    score, sample = facts()
+    score = score.abs() if power == 2.5 else score
+    value, of_score, *_ = run(rule, score, sample)
+    torch.testing.assert_close(value, sample.scale * score**power)
+    torch.testing.assert_close(of_score, sample.scale * power * score ** (power - 1))
+
+
+def test_only_slopes_that_are_not_0_are_computed():
+    names = [Sample._fields[i] for i in printed(Excess(temperature=0.7)).slopes]
+    assert names == ["scale", "target"]
+    assert printed(AsIs()).slopes == (0,)
+
+
+def test_constants_are_those_of_float32_whatever_the_default():
+    before = printed(rule_of(angle_of)).source
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert printed(rule_of(angle_of)).source == before
+    finally:
+        torch.set_default_dtype(torch.float32)

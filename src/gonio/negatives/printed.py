@@ -48,7 +48,7 @@ FORMS = {
     "lift_fresh_copy": "{0}",
     "log": "tl.log({0})",
     "log_sigmoid_backward": "({0} / (1.0 + tl.exp({1})))",
-    "log_sigmoid_forward": "(tl.minimum({0}, 0.0) - tl.log(1.0 + tl.exp(-tl.abs({0}))))",
+    "log_sigmoid_forward": "(tl.minimum({0}, 0.0) - log1p(tl.exp(-tl.abs({0}))))",
     "logical_and": "({0} & {1})",
     "logical_and_": "({0} & {1})",
     "logical_not": "(~{0})",
@@ -74,15 +74,29 @@ FORMS = {
 """Operation of torch -> its form in a kernel. These are the words that a printed rule may use."""
 
 
+CONSTANTS = {
+    "full": None,
+    "full_like": None,
+    "ones": 1.0,
+    "ones_like": 1.0,
+    "scalar_tensor": None,
+    "zeros": 0.0,
+    "zeros_like": 0.0,
+}
+"""Operations that make a constant, and which; None if it is their argument."""
+
+
 class NotPrintedError(NotImplementedError):
     """A rule that uses what has no form in a kernel."""
 
 
 @dataclass(frozen=True)
 class Printed:
-    """The source of `rule(*ARGUMENTS) -> (z, slope in the score, slopes in the sample's fields)`."""
+    """The source of `rule(*ARGUMENTS) -> (z, slope in the score, slope in each field of `slopes`)`."""
 
     source: str
+    slopes: tuple[int, ...]
+    """Which fields of the sample z depends on: the slope in any other is 0 everywhere."""
     settings: tuple[Tensor, ...]
     """The tensors among the rule's settings, in the order of the arguments."""
 
@@ -115,18 +129,20 @@ def printed(rule: Rule) -> Printed:
     if len(settings) > MOST_SETTINGS:
         raise NotPrintedError(f"{rule}: {len(settings)} settings that are tensors")
     frozen: Any = with_holes
-    return Printed(_printed(frozen, len(settings)), tuple(settings))
+    return Printed(*_printed(frozen, len(settings)), tuple(settings))
 
 
 @cache
-def _printed(rule: Any, num_settings: int) -> str:
+def _printed(rule: Any, num_settings: int) -> tuple[str, tuple[int, ...]]:
     with ThreadPoolExecutor(1) as alone:  # what is set for the caller's thread does not reach it
         graph = alone.submit(_traced, rule, num_settings).result()
     lines, names = _lines(graph, rule)
     (output,) = (node for node in graph.nodes if node.op == "output")
-    returned = ", ".join(names[node] for node in output.args[0][: 2 + len(Sample._fields)])
+    value, of_score, *of_facts = output.args[0][: 2 + len(Sample._fields)]
+    slopes = tuple(i for i, node in enumerate(of_facts) if not _is_zero(node))
+    returned = ", ".join(names[node] for node in (value, of_score, *(of_facts[i] for i in slopes)))
     body = "\n    ".join([*lines, f"return {returned}"])
-    return f"def rule({', '.join(ARGUMENTS)}):\n    {body}\n"
+    return f"def rule({', '.join(ARGUMENTS)}):\n    {body}\n", slopes
 
 
 def _traced(rule: Rule, num_settings: int) -> fx.Graph:
@@ -142,7 +158,8 @@ def _traced(rule: Rule, num_settings: int) -> fx.Graph:
         value, pull = torch.func.vjp(z, score, *facts)  # type: ignore[misc]
         return [value, *pull(torch.ones_like(value))]
 
-    entries = [torch.full((2, 2), 0.4) for _ in range(1 + len(Sample._fields) + num_settings)]
+    num_entries = 1 + len(Sample._fields) + num_settings
+    entries = [torch.full((2, 2), 0.4, dtype=torch.float32) for _ in range(num_entries)]
     graph = make_fx(value_and_slopes)(*entries).graph
     graph.eliminate_dead_code()
     return graph
@@ -172,15 +189,36 @@ def _lines(graph: fx.Graph, rule: Rule) -> tuple[list[str], dict[fx.Node, str]]:
 
 
 def _expression(node: fx.Node, names: dict[fx.Node, str], rule: Rule) -> str:
-    operation = getattr(node.target, "__name__", str(node.target)).split(".")[0]
+    operation = _operation(node)
+    if not _has_form(node):
+        keywords = f" with {dict(node.kwargs)}" if node.kwargs else ""
+        raise NotPrintedError(
+            f"{rule}: torch's {operation!r}{keywords} has no form in a kernel "
+            "(gonio.negatives.printed.FORMS)"
+        )
     given = [_text(argument, names) for argument in node.args]
     if operation in _SPECIAL:
         return _SPECIAL[operation](node, given)
-    if operation not in FORMS:
-        raise NotPrintedError(
-            f"{rule}: torch's {operation!r} has no form in a kernel (gonio.negatives.printed.FORMS)"
-        )
     return FORMS[operation].format(*given)
+
+
+def _operation(node: fx.Node) -> str:
+    return getattr(node.target, "__name__", str(node.target)).split(".")[0]
+
+
+def _has_form(node: fx.Node) -> bool:
+    """Whether a form says all that a node does: keywords may only tell how a result is stored."""
+    operation = _operation(node)
+    if operation == "pow" and not isinstance(node.args[1], int | float):
+        return False
+    storage = {"dtype", "device", "layout", "memory_format", "non_blocking", "pin_memory"}
+    is_stored_alike = node.kwargs.get("dtype", torch.float32) in (torch.float32, torch.bool)
+    is_known = operation in FORMS or operation in _SPECIAL
+    return is_known and is_stored_alike and storage.issuperset(node.kwargs)
+
+
+def _is_zero(node: fx.Node) -> bool:
+    return _operation(node) in CONSTANTS and _number(node) == 0
 
 
 def _constant(node: fx.Node, given: list[str]) -> str:
@@ -189,19 +227,20 @@ def _constant(node: fx.Node, given: list[str]) -> str:
 
 
 def _number(node: fx.Node) -> float:
-    operation = getattr(node.target, "__name__", "").split(".")[0]
-    named = {"zeros_like": 0.0, "new_zeros": 0.0, "zeros": 0.0, "ones_like": 1.0, "ones": 1.0}
-    if operation in named:
-        return named[operation]
-    value: Any = node.args[0] if operation == "scalar_tensor" else node.args[1]
-    return float(value)
+    operation = _operation(node)
+    number = CONSTANTS[operation]
+    if number is None:
+        given: Any = node.args[0 if operation == "scalar_tensor" else 1]
+        number = float(given)
+    return number
 
 
 def _power(node: fx.Node, given: list[str]) -> str:
-    exponent: Any = node.args[1]
-    if not isinstance(exponent, int | float) or exponent != int(exponent) or abs(exponent) > 4:
-        return f"tl.exp({given[1]} * tl.log({given[0]}))"
-    product = " * ".join([given[0]] * abs(int(exponent))) or "1.0"
+    base, exponent = given[0], node.args[1]
+    assert isinstance(exponent, int | float)
+    if exponent != int(exponent):
+        return f"tl.exp({exponent!r} * tl.log({base}))"
+    product = " * ".join([base] * abs(int(exponent))) or "1.0"
     return f"({product})" if exponent >= 0 else f"(1.0 / ({product}))"
 
 
@@ -212,10 +251,7 @@ def _clamped(node: fx.Node, given: list[str]) -> str:
 
 
 _SPECIAL: dict[str, Callable[[fx.Node, list[str]], str]] = {
-    **dict.fromkeys(
-        ("full", "full_like", "scalar_tensor", "zeros_like", "ones_like", "zeros", "ones"),
-        _constant,
-    ),
+    **dict.fromkeys(CONSTANTS, _constant),
     "_to_copy": lambda node, given: f"({given[0]} * 1.0)",
     "clamp": _clamped,
     "getitem": lambda node, given: given[0],
