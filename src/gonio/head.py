@@ -18,11 +18,11 @@ from gonio.reduction import Reduction, check_reduction, reduced
 from gonio.rules.number import is_scheduled
 from gonio.rules.state import Sizes, Slot, slots
 from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
-from gonio.tilewise import Attachment
+from gonio.tilewise import Attachable, Attachment
 from gonio.watch import WeightWatch
 
 
-class Head(nn.Module):
+class Head(Attachable):
     """Class weights and a softmax-based loss with a margin.
 
     Put `head.parameters()` into the optimizer beside the backbone's. Computation is in float32 (or
@@ -66,7 +66,6 @@ class Head(nn.Module):
 
     step: Tensor
     class_weight: Tensor | None
-    _attachment: Attachment | None = None
 
     def __init__(
         self,
@@ -128,6 +127,7 @@ class Head(nn.Module):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Begin anew: step 0, and weight rows of norm about 1 from torch's global generator."""
+        self.catch_up()
         self.step.zero_()
         if self.weight is not None:
             nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
@@ -157,12 +157,6 @@ class Head(nn.Module):
         new = Attachment(optimizer, self.weight, self.backend, self.current_loss, memory)
         self.detach_optimizer()
         self._attachment = new
-
-    def detach_optimizer(self) -> None:
-        """Leave the weight to `optimizer.step()` again."""
-        if self._attachment is not None:
-            self._attachment.release()
-        self._attachment = None
 
     def forward(
         self,
@@ -203,8 +197,9 @@ class Head(nn.Module):
             sample_weight = sample_weight if rows is None else sample_weight[rows]
         is_training = self.training and torch.is_grad_enabled()
         if is_training and self.weight is not None:
-            self._watch.look(self.weight, targets.labels[:, 0])
-            if self._attachment is not None:
+            if self._attachment is None:
+                self._watch.look(self.weight, targets.labels[:, 0])
+            else:
                 self._attachment.check(embeddings)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = self._computed(embeddings)
@@ -219,7 +214,7 @@ class Head(nn.Module):
         loss = self.current_loss
         tiled, step = self.backend, self._step_number() if self._slots else 0
         if is_training and isinstance(tiled, negatives.Sampled):
-            tiled = tiled.at(self._step_number())
+            tiled = tiled.at(self._step_number(), self.num_classes, targets.labels)
         memory = Memory(self._state, step, is_training)
         backend = negatives.choose(tiled, len(x), self.num_classes)
         if self.weight is None or loss.pairing.against != "classes":
@@ -232,6 +227,7 @@ class Head(nn.Module):
         if self._attachment is not None and is_training and self.weight.requires_grad:
             moving: Tensor = self._attachment.losses(x, classes, targets, loss, tiled, memory)
             return moving
+        self.catch_up()
         return margin_loss(x, classes, targets, loss, backend, memory)
 
     def _weights(
@@ -255,6 +251,7 @@ class Head(nn.Module):
         if self.weight is None:
             raise ValueError("loss: it has no class weights, so there are no logits of classes")
         check_embeddings(embeddings, self.embedding_dim, self.step.device)
+        self.catch_up()
         loss, state = self.current_loss, self._state
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = self._computed(embeddings)
@@ -279,6 +276,7 @@ class Head(nn.Module):
             other sample of the same label stands for the own class, and samples without one are left
             out too.
         """
+        self.catch_up()
         embeddings, targets, _ = self._counted(embeddings, labels, None)
         whose = targets.labels[:, 0]
         with torch.autocast(embeddings.device.type, enabled=False):

@@ -38,7 +38,7 @@ class Sampled:
     rate: float
     backend: Chunked = field(default_factory=Chunked)
     seed: int = 0
-    step: int | None = field(default=None, init=False, repr=False)
+    drawn: Tensor | None = field(default=None, init=False, repr=False, compare=False)
     update: Update | None = field(default=None, init=False, repr=False, compare=False)
     hands_over_gradient = True  # the weight's gradient is a buffer of our own making
 
@@ -55,9 +55,10 @@ class Sampled:
         """That of the backend which sees the drawn classes."""
         return self.backend.last_step
 
-    def at(self, step: int) -> "Sampled":
-        """As it is in training, at a step."""
-        return self._with(step=step)
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def at(self, step: int, num_classes: int, labels: Tensor) -> "Sampled":
+        """As it is in training, at a step, with a batch: `drawn` are the classes that take part."""
+        return self._with(drawn=self.draw(num_classes, labels, step))
 
     def into(self, update: Update) -> "Sampled":
         """The same backend, which hands the weight's gradient to `update`, tile by tile."""
@@ -65,7 +66,7 @@ class Sampled:
 
     def _with(self, **changes: Any) -> "Sampled":
         other = replace(self)
-        for name in ("step", "update"):
+        for name in ("drawn", "update"):
             object.__setattr__(other, name, changes.get(name, getattr(self, name)))
         return other
 
@@ -74,11 +75,11 @@ class Sampled:
         self, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
     ) -> Tensor:
         """See `gonio.equation.Negatives`."""
-        if self.step is None:
+        drawn = self.drawn
+        if drawn is None:
             inner = self.backend if self.update is None else self.backend.into(self.update)
             pool: Tensor = inner(x, classes, sample, labels, loss)
             return pool
-        drawn = self.drawn(len(classes.weight), labels, self.step)
         weight = _Gathered.apply(classes.weight, drawn)  # type: ignore[no-untyped-call]
         offset = None if classes.offset is None else classes.offset[drawn]
         whose = drawn if classes.labels is None else classes.labels[drawn]
@@ -88,12 +89,12 @@ class Sampled:
         found: Tensor = inner(x, Classes(weight, offset, whose), sample, labels, loss)
         return found
 
-    def drawn(self, num_classes: int, labels: Tensor, step: int) -> Tensor:
-        """(batch,) or (batch, k) labels -> indices of the drawn classes, in ascending order."""
+    def draw(self, num_classes: int, labels: Tensor, step: int) -> Tensor:
+        """(batch,) or (batch, k) labels in [0, classes) -> indices of the drawn classes, in ascending order."""
         device = labels.device
         generator = torch.Generator(device).manual_seed((self.seed * SPREAD + step) % 2**63)
         order = torch.randperm(num_classes, generator=generator, device=device)
-        own = torch.unique(labels[labels >= 0])
+        own = torch.unique(labels)
         is_own = torch.zeros(num_classes, dtype=torch.bool, device=device)
         is_own[own] = True
         others = order[~is_own[order]]

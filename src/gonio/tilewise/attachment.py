@@ -9,9 +9,11 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from gonio.equation import Classes, Loss, Negatives, Sample, Update
 from gonio.margin_loss import Memory, margin_loss
+from gonio.negatives import Sampled
 from gonio.ranks import is_distributed
 from gonio.targets import Targets
 from gonio.tilewise.applied import APPLIED, MEND, Applied
+from gonio.tilewise.lazy import LazyRows
 from gonio.tilewise.move import Move, group_of
 
 SUPPORTED = (SGD, Adam, AdamW)
@@ -87,13 +89,29 @@ class Attachment:
             raise ValueError(HELD)
         self.optimizer, self.weight = optimizer, weight
         self.moves = 0
-        self._hook = optimizer.register_step_pre_hook(lambda *_: self._forget())
+        self.lazy: LazyRows | None = None
+        self._hooks = [optimizer.register_step_pre_hook(lambda *_: self._forget())]
+        if isinstance(backend, Sampled) and isinstance(optimizer, SGD):
+            self.lazy = LazyRows(optimizer, weight)
+            for register in (
+                optimizer.register_state_dict_pre_hook,
+                optimizer.register_load_state_dict_pre_hook,
+            ):
+                self._hooks.append(register(lambda *_: self.catch_up()))
 
     def release(self) -> None:
         """Leave the weight to `optimizer.step()` again; graphs that wait for their backward are void."""
-        self._hook.remove()
+        self.catch_up()
+        for hook in self._hooks:
+            hook.remove()
         self._forget()
         self.moves += 1
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def catch_up(self, classes: Tensor | None = None) -> None:
+        """Bring (n,) classes up to date that were not drawn for some steps, or all."""
+        if self.lazy is not None:
+            self.lazy.catch_up(classes)
 
     def check(self, embeddings: Tensor) -> None:
         """Refuse what would move the weight wrongly.
@@ -132,6 +150,8 @@ class Attachment:
                 "with it and call head.attach_optimizer() again"
             )
         update = Pass(self, targets.labels)
+        if isinstance(backend, Sampled):  # the own classes are drawn, and class 0 never waits
+            self.catch_up(backend.drawn)
         losses = margin_loss(x, classes, targets, loss, _tiled(backend).into(update), memory)
         losses.register_hook(update.open)  # type: ignore[no-untyped-call]
         return losses
@@ -155,7 +175,7 @@ class Pass:
     def __init__(self, attachment: Attachment, labels: Tensor) -> None:
         self._attachment, self._moves = attachment, attachment.moves
         # a label without mass comes back as class 0
-        self._own = torch.unique(torch.cat([labels.flatten(), labels.new_zeros(1)]))
+        self.own = torch.unique(torch.cat([labels.flatten(), labels.new_zeros(1)]))
         self._move: Move | None = None
 
     def open(self, _: Tensor) -> None:
@@ -178,7 +198,7 @@ class Pass:
         if weight.grad is not None:
             raise RuntimeError(HELD)
         attachment.moves += 1
-        self._move = Move(attachment.optimizer, weight, self._own)
+        self._move = Move(attachment.optimizer, weight, self.own, attachment.lazy)
 
     def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
         """See `gonio.equation.Update`."""

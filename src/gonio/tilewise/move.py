@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gonio.tilewise.applied import applied
+from gonio.tilewise.lazy import LazyRows
 
 BLOCK = 2**20
 """Entries of the weight that move together where no backend gives tiles."""
@@ -25,10 +26,13 @@ class Move:
         optimizer: has the state.
         weight: (classes, dim) or (classes, centers, dim).
         own: (n,) own classes of the batch, sorted, each once.
+        lazy: takes the step later of rows without a gradient; None takes it now.
     """
 
-    def __init__(self, optimizer: Optimizer, weight: nn.Parameter, own: Tensor) -> None:
-        self._optimizer, self._parameter = optimizer, weight
+    def __init__(
+        self, optimizer: Optimizer, weight: nn.Parameter, own: Tensor, lazy: LazyRows | None
+    ) -> None:
+        self._optimizer, self._parameter, self._lazy = optimizer, weight, lazy
         self._group = group_of(optimizer, weight)
         self._weight = _flat(weight.detach())
         state = optimizer.state.get(weight, {})
@@ -71,10 +75,8 @@ class Move:
 
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
         """Step the own rows, and leave the state as the ordinary optimizer would."""
-        size = max(1, BLOCK // self._weight.shape[1])
-        for rows in torch.split((~self._is_taken).nonzero()[:, 0], size):
-            if len(rows):  # no gradient, but momentum and decay
-                self.take(rows, self._weight.new_zeros(len(rows), self._weight.shape[1]))
+        if self._lazy is None:
+            self._take_the_rest()
         total = self._own_gradient
         if gradient is not None:
             total = _added(self._own, total, self._rows_of(classes), _flat(gradient))
@@ -90,6 +92,18 @@ class Move:
         if made:
             self._optimizer.state[self._parameter].update(made)
         self._parameter.grad = applied(self._parameter)
+        if self._lazy is not None:
+            self._is_taken[self._own] = True
+            has_moved = self._is_taken.view(len(self._parameter), -1)[:, 0]
+            is_first = "momentum_buffer" not in self._before
+            self._lazy.step(self._group, makes_momentum=is_first, has_moved=has_moved)
+
+    def _take_the_rest(self) -> None:
+        """Step the rows without a gradient, which momentum and decay move."""
+        size = max(1, BLOCK // self._weight.shape[1])
+        for rows in torch.split((~self._is_taken).nonzero()[:, 0], size):
+            if len(rows):
+                self.take(rows, self._weight.new_zeros(len(rows), self._weight.shape[1]))
 
     def _stepped(self, weight: Tensor, gradient: Tensor, state: dict[str, Any]) -> dict[str, Any]:
         """Step rows of the weight in place -> their new state, in place where there was one."""
@@ -107,7 +121,7 @@ class Move:
         if name in self._before:
             return self._before[name]
         if name not in self._made:
-            self._made[name] = torch.empty_like(self._weight, dtype=like.dtype)
+            self._made[name] = torch.zeros_like(self._weight, dtype=like.dtype)
         return self._made[name]
 
     def _rows_of(self, classes: Tensor) -> Tensor:
