@@ -143,7 +143,8 @@ class Head(Attachable):
         the settings that `optimizer` has for it then, and keeps its state there; `optimizer.step()`
         moves everything else. Checkpoints are those of the ordinary optimizer. "auto" means "chunked".
         What would need the gradient (clipping, GradScaler, accumulation) is refused where it happens.
-        A copy or a pickle of the head is not attached.
+        A copy or a pickle of the head is not attached. With SGD and `Sampled`, call `catch_up` before you
+        read the weight yourself.
 
         Args:
             optimizer: SGD, Adam or AdamW, with `head.weight` among its parameters.
