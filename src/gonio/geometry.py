@@ -23,8 +23,7 @@ def unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
     largest = largest.masked_fill(is_zero, 1)
     balanced = vectors / largest
     norm = torch.linalg.vector_norm(balanced, dim=1, keepdim=True)
-    inverse = norm.masked_fill(is_zero, 1).reciprocal().masked_fill(is_zero, 0)
-    return balanced * inverse, (norm * largest)[:, 0]
+    return balanced * _inverse(norm, is_zero), (norm * largest)[:, 0]
 
 
 @torch.no_grad()
@@ -43,8 +42,13 @@ def inverse_norms(vectors: Tensor, dtype: torch.dtype) -> Tensor:
     if len(rest):
         directions, norm = unit(vectors[rest].to(dtype))
         is_zero = (directions == 0).all(dim=1)
-        inverse[rest] = norm.masked_fill(is_zero, 1).reciprocal().masked_fill(is_zero, 0)
+        inverse[rest] = _inverse(norm, is_zero)
     return inverse
+
+
+def _inverse(norm: Tensor, is_zero: Tensor) -> Tensor:
+    """1 / norm, and 0 of a zero row."""
+    return norm.masked_fill(is_zero, 1).reciprocal().masked_fill(is_zero, 0)
 
 
 def angle_between(a: Tensor, b: Tensor) -> Tensor:

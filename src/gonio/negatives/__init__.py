@@ -1,7 +1,8 @@
 """Backends: how the pool over the negatives is computed. Each file offers the same one function.
 
 `reference` stores the whole (batch, classes) matrix and is the truth; `Chunked` sees a tile of classes
-at a time, `Fused` likewise in Triton, `Sampled` a part of the classes that is drawn at each step. A backend knows rules and pools, never a named loss and never a margin.
+at a time, `Fused` likewise in Triton, `Sampled` a part of the classes that is drawn at each step. A
+backend knows rules and pools, never a named loss and never a margin.
 """
 
 from gonio.equation import Loss, Negatives

@@ -131,10 +131,7 @@ class Chunked:
 
     def fold(self, request: Request, *, is_recorded: bool) -> tuple[State, Kept]:
         """See `Engine`."""
-        inverse = None
-        if request.loss.score.unit_weight:
-            inverse = inverse_norms(request.classes.weight.flatten(0, -2), request.x.dtype)
-        products = self._products(request, inverse)
+        products = self._products(request, inverse_of(request))
         stash = self._room(products) if is_recorded else None
         state: State | None = None
         with self._needing_a_tile(request):
@@ -142,7 +139,7 @@ class Chunked:
                 found = self._seen(request, products, part, rows, _rows(stash, rows))
                 state = found if state is None else request.pool.merge(state, found)
         assert state is not None, "there is at least one class"
-        return state, Kept(inverse, [] if stash is None else [stash])
+        return state, Kept(products.inverse, [] if stash is None else [stash])
 
     def pull(
         self, request: Request, state: State, kept: Kept, grad: Tensor, totals: Totals
@@ -252,6 +249,13 @@ def _of_a_class(request: Request) -> int:
     """Entries that a class has in a tile's largest matrix."""
     largest: int = max(1, *request.x.shape)
     return largest * math.prod(request.classes.weight.shape[1:-1])
+
+
+def inverse_of(request: Request) -> Tensor | None:
+    """(rows,) inverse norms of the flattened weight's rows; None where it is not normalised."""
+    if not request.loss.score.unit_weight:
+        return None
+    return inverse_norms(request.classes.weight.flatten(0, -2), request.x.dtype)
 
 
 def _tile(product: Tensor, products: Products, classes: Classes, part: slice, rows: slice) -> Tile:

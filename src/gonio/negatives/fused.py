@@ -12,8 +12,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from gonio.geometry import inverse_norms
-from gonio.negatives.chunked import Chunked, Kept
+from gonio.negatives.chunked import Chunked, Kept, inverse_of
 from gonio.negatives.compaction import Compacted
 from gonio.negatives.epilogue import Pushed
 from gonio.negatives.forms import form_of
@@ -47,12 +46,9 @@ class Fused(Chunked):
         """See `Engine`. No score is stored, so that all classes are one tile."""
         if _refusal(request) is not None:
             return super().fold(request, is_recorded=is_recorded)
-        weight, inverse = request.classes.weight, None
-        if request.loss.score.unit_weight:
-            inverse = inverse_norms(weight, request.x.dtype)
-        products = FusedProducts(request, inverse, self.precision)
+        products = FusedProducts(request, inverse_of(request), self.precision)
         stash = self._room(products) if is_recorded else None
-        return products.seen(stash), Kept(inverse, [] if stash is None else [stash])
+        return products.seen(stash), Kept(products.inverse, [] if stash is None else [stash])
 
     def _pushed(
         self, some: Compacted, products: Products, part: slice, rows: slice, kept: Tensor | None

@@ -10,6 +10,7 @@ from torch import Tensor
 from gonio.equation import Classes, Loss, Sample, Update
 from gonio.negatives.chunked import Chunked
 from gonio.negatives.compaction import LastStep
+from gonio.negatives.tile import rows_of
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,8 @@ class OfDrawn:
     """Takes rows of the drawn classes' weight, and hands them on as rows of the whole weight."""
 
     def __init__(self, update: Update, drawn: Tensor, weight: Tensor) -> None:
-        centers = math.prod(weight.shape[1:-1])
-        within = torch.arange(centers, device=drawn.device)
         self._update = update
-        self._rows = (drawn[:, None] * centers + within).flatten()
+        self._rows = rows_of(drawn, math.prod(weight.shape[1:-1]))
 
     def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
         """See `gonio.equation.Update`."""

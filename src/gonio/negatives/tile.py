@@ -42,6 +42,12 @@ def modulated(cosine: Tensor, offset: Tensor | None, sample: Sample, rule: Rule)
     return score if is_out is None else score.masked_fill(is_out, -torch.inf)
 
 
+def rows_of(classes: Tensor, centers: int) -> Tensor:
+    """(n,) classes -> (n centers,) rows of the flattened weight that are theirs, in order."""
+    center = torch.arange(centers, device=classes.device)
+    return (classes[:, None] * centers + center).flatten()
+
+
 def fill_own(
     matrix: Tensor, value: float, labels: Tensor, whose: Tensor | None, first: Tensor
 ) -> Tensor:

@@ -175,7 +175,7 @@ class Pass:
     def __init__(self, attachment: Attachment, labels: Tensor) -> None:
         self._attachment, self._moves = attachment, attachment.moves
         # a label without mass comes back as class 0
-        self.own = torch.unique(torch.cat([labels.flatten(), labels.new_zeros(1)]))
+        self._own = torch.unique(torch.cat([labels.flatten(), labels.new_zeros(1)]))
         self._move: Move | None = None
 
     def open(self, _: Tensor) -> None:
@@ -198,7 +198,7 @@ class Pass:
         if weight.grad is not None:
             raise RuntimeError(HELD)
         attachment.moves += 1
-        self._move = Move(attachment.optimizer, weight, self.own, attachment.lazy)
+        self._move = Move(attachment.optimizer, weight, self._own, attachment.lazy)
 
     def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
         """See `gonio.equation.Update`."""
@@ -231,8 +231,9 @@ def count_passes(weight: Tensor, loss: Loss, memory: Memory) -> int:
 
 def _tiled(backend: Negatives) -> Tiled:
     if not hasattr(backend, "into"):
+        name = getattr(backend, "__name__", backend)
         raise ValueError(
-            f"backend: {getattr(backend, '__name__', backend)!r} makes the whole gradient of the weight at once; build the head with "
+            f"backend: {name!r} makes the whole gradient of the weight at once; build the head with "
             "backend='chunked' for attach_optimizer"
         )
     tiled: Any = backend

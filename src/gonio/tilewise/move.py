@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gonio.negatives.tile import rows_of
 from gonio.tilewise.applied import applied
 from gonio.tilewise.lazy import LazyRows
 
@@ -126,9 +127,7 @@ class Move:
 
     def _rows_of(self, classes: Tensor) -> Tensor:
         """(n,) classes -> the rows of the flattened weight that are theirs, in order."""
-        centers = len(self._weight) // len(self._parameter)
-        center = torch.arange(centers, device=classes.device)
-        return (classes[:, None] * centers + center).flatten()
+        return rows_of(classes, len(self._weight) // len(self._parameter))
 
 
 def group_of(optimizer: Optimizer, weight: nn.Parameter) -> dict[str, Any]:
