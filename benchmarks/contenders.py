@@ -179,10 +179,10 @@ def trained(given: Given, *, is_attached: bool, **settings: Any) -> Step:
         head.attach_optimizer(optimizer)
 
     def step() -> dict[str, Tensor]:
-        optimizer.zero_grad()
         x = given.x.clone().requires_grad_()
         head(x, given.labels).backward()
         optimizer.step()
+        optimizer.zero_grad()  # and lets go of its memory, for the others to use
         return {}
 
     return step

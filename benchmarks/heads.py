@@ -9,6 +9,7 @@ python -m benchmarks.heads --markdown benchmarks/results/NAME.json
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 from benchmarks import report
 from benchmarks.contenders import CONTENDERS, FLOOR, Case, floor_memory, release
-from benchmarks.measure import LEAST_ROUNDS, peak_in_a_new_process, times
+from benchmarks.measure import LEAST_ROUNDS, peaks_in_a_new_process, times
 from rich.console import Console
 
 RESULTS = Path(__file__).parent / "results"
@@ -26,7 +27,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "cuda": {"classes": [100_000, 1_000_000, 10_000_000], "batch": 4096, "dtype": "bfloat16"},
 }
 """What is measured where nothing else is asked for."""
-SECONDS = {10_000: 10.0, 100_000: 40.0}
+SECONDS = {10_000: 20.0, 100_000: 75.0}
 """For the rounds of a size; larger ones have the fewest rounds that tell anything."""
 
 
@@ -75,37 +76,42 @@ def main() -> None:
     names = [name for name in CONTENDERS if name in asked - set(missing)]
     sizes = {"device": device, "dtype": dtype, "dim": arguments.dim, "batch": batch}
     found: dict[str, Any] = {"machine": about, **sizes, "classes": {}, "skipped": {}}
-    for classes in arguments.classes or usual["classes"]:
-        case = Case(classes, arguments.dim, batch, device, dtype)
+    out = arguments.out or RESULTS / f"{report.slug(about['processor'])}.json"
+    asked_classes = sorted(arguments.classes or usual["classes"])
+    cases = [Case(classes, arguments.dim, batch, device, dtype) for classes in asked_classes]
+    for case in cases:
         budget = arguments.budget_seconds
         if budget is None:
-            budget = SECONDS.get(classes, 0.0)
-        with console.status(f"{classes:,} classes") as status:
+            budget = SECONDS.get(case.classes, 0.0)
+        with console.status(f"{case.classes:,} classes") as status:
 
-            def tell(what: str, classes: int = classes) -> None:
+            def tell(what: str, classes: int = case.classes) -> None:
                 status.update(f"{classes:,} classes: {what}")
 
             seconds, failed = times(case, names, arguments.rounds, budget, tell)
-            measured = (
-                []
-                if arguments.no_memory
-                else [name for name in seconds if CONTENDERS[name].has_memory]
-            )
-            tell("memory")
-            floor_memory.cache_clear()
-            release()
-            # each waits for a process of its own; a GPU's memory is for one of them
-            with ThreadPoolExecutor(2 if device == "cpu" else 1) as pool:
-                answers = pool.map(partial(peak_in_a_new_process, case), measured)
-                heard = dict(zip(measured, answers, strict=True))
-        peaks = {name: peak for name, peak in heard.items() if not isinstance(peak, str)}
-        failed |= {f"{name}, memory": why for name, why in heard.items() if isinstance(why, str)}
-        found["skipped"][str(classes)] = missing | failed
-        found["classes"][str(classes)] = report.rows_of(case, seconds, peaks)
-        out = arguments.out or RESULTS / f"{report.slug(about['processor'])}.json"
+        found["skipped"][str(case.classes)] = missing | failed
+        found["classes"][str(case.classes)] = report.times_of(case, seconds)
+        report.write(out, found)
+    floor_memory.cache_clear()
+    release()
+    if not arguments.no_memory:
+        with console.status("memory") as status:
+            for name, peaks, why in memory(names, cases):
+                status.update(f"memory: {name}")
+                report.add_memory(found, name, peaks, why)
         report.write(out, found)
     print(in_markdown(found))
     print(f"\nwritten: {out}", file=sys.stderr)
+
+
+def memory(names: list[str], cases: list[Case]) -> Iterator[tuple[str, dict[int, float], str]]:
+    """Each contender, and what `peaks_in_a_new_process` says of it."""
+    measured = [name for name in names if CONTENDERS[name].has_memory]
+    # each waits for a process of its own; a GPU's memory is for one of them
+    with ThreadPoolExecutor(2 if cases[0].device == "cpu" else 1) as pool:
+        found = pool.map(partial(peaks_in_a_new_process, cases=cases), measured)
+        for name, (peaks, why) in zip(measured, found, strict=True):
+            yield name, peaks, why
 
 
 def in_markdown(found: dict[str, Any]) -> str:

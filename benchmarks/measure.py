@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from benchmarks.contenders import CONTENDERS, FLOOR, Case, Step, buffers, release
+from benchmarks.contenders import CONTENDERS, FLOOR, Case, Contender, Step, buffers, release
 
 LEAST_ROUNDS = 3
 
@@ -75,34 +75,46 @@ def ratio(found: dict[str, list[float]], name: str) -> float:
     return statistics.median(own / floor for own, floor in pairs)
 
 
-def peak_in_a_new_process(case: Case, name: str) -> float | str:
-    """Bytes that a call takes at most, beside the numbers that it is given; or why nobody knows."""
-    code = "import sys; from benchmarks.measure import peak; print(peak(*sys.argv[1:]))"
-    arguments = [json.dumps(asdict(case)), name]
+def peaks_in_a_new_process(name: str, cases: list[Case]) -> tuple[dict[int, float], str]:
+    """Classes -> bytes that a call takes at most, beside the numbers that it is given.
+
+    And why some of the cases are missing; empty where none is.
+    """
+    code = "import sys; from benchmarks.measure import print_peaks; print_peaks(*sys.argv[1:])"
+    arguments = [name, json.dumps([asdict(case) for case in cases])]
     root = Path(__file__).parents[1]
     command = [sys.executable, "-c", code, *arguments]
     # what is freed goes back to the system at once, or the next call would be served from it unseen
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**17)}
     run = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment)
-    if run.returncode:
-        lines = run.stderr.strip().splitlines()
-        return lines[-1][:200] if lines else f"ended with {run.returncode}"
-    return float(run.stdout.split()[-1])
+    lines = [line.split() for line in run.stdout.splitlines() if line.startswith(PEAK)]
+    peaks = {int(classes): float(peak) for _, classes, peak in lines}
+    errors = run.stderr.strip().splitlines()
+    failed = errors[-1][:200] if errors else f"ended with {run.returncode}"
+    return peaks, failed if run.returncode else ""
 
 
-def peak(case: str, name: str) -> float:
-    """In this process, which must be new."""
-    whole = Case(**json.loads(case))
+PEAK = "peak:"
+
+
+def print_peaks(name: str, cases: str) -> None:
+    """In this process, which must be new: the peak of each case, the smallest first."""
     contender = CONTENDERS[name]
-    # a smaller one, with just the scores from which loops are compiled, loads libraries and compiles
-    small = replace(whole, classes=min(whole.classes, 2**24 // whole.batch + 1))
+    sizes = [Case(**case) for case in json.loads(cases)]
     if contender.is_warmed_up:
-        contender.make(small.make())()
+        # just the scores from which loops are compiled, to load libraries and compile
+        case = sizes[0]
+        contender.make(replace(case, classes=2**24 // case.batch + 1).make())()
+    for case in sizes:
         buffers.cache_clear()
         gc.collect()
-    given = whole.make()
-    step = contender.make(given)
-    if whole.device == "cuda":
+        print(PEAK, case.classes, peak(contender, case), flush=True)
+
+
+def peak(contender: Contender, case: Case) -> float:
+    """Bytes of one call."""
+    step = contender.make(case.make())
+    if case.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         step()

@@ -52,9 +52,7 @@ def _processor() -> str:
     return " ".join([fields.get("model name", platform.machine()), family, *notable])
 
 
-def rows_of(
-    case: Case, seconds: dict[str, list[float]], peaks: dict[str, float]
-) -> dict[str, dict[str, Any]]:
+def times_of(case: Case, seconds: dict[str, list[float]]) -> dict[str, dict[str, Any]]:
     """Contender -> figures."""
     rows: dict[str, dict[str, Any]] = {}
     for name, found in seconds.items():
@@ -62,13 +60,21 @@ def rows_of(
             "median_seconds": statistics.median(found),
             "seconds": found,
             "score_bytes": FLOAT * case.batch * case.classes,
+            "held_bytes": CONTENDERS[name].has(case),
         }
         if FLOOR in seconds:
             rows[name]["ratio"] = ratio(seconds, name)
-        if name in peaks:
-            held = CONTENDERS[name].has(case)
-            rows[name] |= {"peak_bytes": peaks[name], "extra_bytes": peaks[name] - held}
     return rows
+
+
+def add_memory(found: dict[str, Any], name: str, peaks: dict[int, float], why: str) -> None:
+    """Of a contender, to the figures of a run: classes -> peak, and why some are missing."""
+    for classes, rows in found["classes"].items():
+        peak = peaks.get(int(classes))
+        if peak is None:
+            found["skipped"][classes][f"{name}, memory"] = why
+        elif name in rows:
+            rows[name] |= {"peak_bytes": peak, "extra_bytes": peak - rows[name]["held_bytes"]}
 
 
 def table(classes: int, rows: dict[str, dict[str, Any]], skipped: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.bars import BARS  # noqa: E402
 from benchmarks.contenders import CONTENDERS, Case  # noqa: E402
-from benchmarks.measure import peak_in_a_new_process, times  # noqa: E402
+from benchmarks.measure import peaks_in_a_new_process, times  # noqa: E402
 from benchmarks.report import bars  # noqa: E402
 
 ON_CPU = [name for name, one in CONTENDERS.items() if not one.needs_gpu and "compile" not in name]
@@ -105,7 +105,7 @@ def test_who_fails_is_left_out_with_the_reason(monkeypatch):
     found, failed = times(case, ["3 products", "broken"], 2, 0.0, lambda what: None)
     assert list(found) == ["3 products"]
     assert failed == {"broken": "MemoryError: too little"}
-    assert peak_in_a_new_process(case, "nobody") == "KeyError: 'nobody'"
+    assert peaks_in_a_new_process("nobody", [case]) == ({}, "KeyError: 'nobody'")
 
 
 def test_a_name_that_nobody_has_is_refused():
