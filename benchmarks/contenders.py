@@ -171,18 +171,17 @@ def ours(given: Given, kind: type[Chunked] = Chunked, **settings: Any) -> Step:
     return of_module(head, given, head.weight)
 
 
-def trained(given: Given, *, is_attached: bool, **settings: Any) -> Step:
-    """The whole step with stochastic gradient descent and momentum."""
+def trained(given: Given, **settings: Any) -> Step:
+    """The whole step with stochastic gradient descent and momentum, attached."""
     head = head_of(given, Chunked(**settings))
     optimizer = torch.optim.SGD(head.parameters(), lr=1e-3, momentum=0.9)
-    if is_attached:
-        head.attach_optimizer(optimizer)
+    head.attach_optimizer(optimizer)
 
     def step() -> dict[str, Tensor]:
         x = given.x.clone().requires_grad_()
         head(x, given.labels).backward()
         optimizer.step()
-        optimizer.zero_grad()  # and lets go of its memory, for the others to use
+        optimizer.zero_grad()
         return {}
 
     return step
@@ -240,10 +239,9 @@ def liger(given: Given) -> Step:
 
 
 def _fused(mode: str) -> Contender:
-    share = 0.5 if mode == "stash" else 0.0
     return Contender(
         functools.partial(ours, kind=Fused, mode=mode, precision="bf16"),
-        lambda case: gradient(case) + share * matrix(case),
+        lambda case: gradient(case) + kept(case, mode, "bf16"),
         needs="triton",
         needs_gpu=True,
     )
@@ -253,23 +251,24 @@ def _mark(make: Callable[[Given], Step], needs: str) -> Contender:
     return Contender(make, gradient, is_arcface=False, needs=needs, needs_gpu=True)
 
 
+def kept(case: Case, mode: str, precision: str) -> float:
+    """Bytes of the products that a mode keeps."""
+    if mode == "recompute":
+        return 0.0
+    return matrix(case) if precision == "fp32" else matrix(case) / 2
+
+
 def _ours(mode: str, precision: str) -> Contender:
-    kept = {"stash": {"fp32": 1.0, "bf16": 0.5}, "recompute": {"fp32": 0.0, "bf16": 0.0}}
-    share = kept[mode][precision]
     return Contender(
         functools.partial(ours, mode=mode, precision=precision),
-        lambda case: gradient(case) + share * matrix(case),
+        lambda case: gradient(case) + kept(case, mode, precision),
     )
 
 
-def _trained(mode: str, precision: str, *, is_attached: bool) -> Contender:
-    share = {"recompute": 0.0, "fp32": 1.0, "bf16": 0.5}[
-        "recompute" if mode == "recompute" else precision
-    ]
-    tensors = 1 if is_attached else 2
+def _trained(mode: str, precision: str) -> Contender:
     return Contender(
-        functools.partial(trained, mode=mode, precision=precision, is_attached=is_attached),
-        lambda case: tensors * gradient(case) + share * matrix(case),
+        functools.partial(trained, mode=mode, precision=precision),
+        lambda case: gradient(case) + kept(case, mode, precision),  # as large is the momentum
         is_arcface=False,
     )
 
@@ -285,10 +284,9 @@ CONTENDERS = {
     "recompute": _ours("recompute", "fp32"),
     "stash, bf16": _ours("stash", "bf16"),
     "recompute, bf16": _ours("recompute", "bf16"),
-    "stash + SGD": _trained("stash", "fp32", is_attached=False),
-    "stash + attached SGD": _trained("stash", "fp32", is_attached=True),
-    "recompute + attached SGD": _trained("recompute", "fp32", is_attached=True),
-    "stash, bf16 + attached SGD": _trained("stash", "bf16", is_attached=True),
+    "stash + attached SGD": _trained("stash", "fp32"),
+    "recompute + attached SGD": _trained("recompute", "fp32"),
+    "stash, bf16 + attached SGD": _trained("stash", "bf16"),
     "plain eager": Contender(eager, gradient, is_warmed_up=False),
     "torch.compile of it": Contender(functools.partial(eager, is_compiled=True), gradient),
     "pytorch-metric-learning": Contender(
