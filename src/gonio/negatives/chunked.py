@@ -26,9 +26,9 @@ from gonio.negatives.products import Precision, Products
 from gonio.negatives.streamed import Request, Totals, streamed
 from gonio.rules.pool import State
 
-CACHED, LAUNCHED = 2**19, 2**24
-"""Entries of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 2 MiB in
-float32, which the caches of a CPU hold, and 64 MiB, which fill a GPU."""
+CACHED, LAUNCHED = 3 * 2**19, 2**24
+"""Entries of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 6 MiB in
+float32, a few of which the caches of a CPU hold, and 64 MiB, which fill a GPU."""
 
 MATRICES = 8
 """Of (batch, tile) or (tile, dim), that a tile may need at once."""
