@@ -1,5 +1,6 @@
 """The head: class weights, and any loss of the table over them, as one torch module."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from gonio.measure import among_batch, among_classes
 from gonio.negatives.compaction import LastStep
 from gonio.negatives.tile import products
 from gonio.reduction import Reduction, check_reduction, reduced
-from gonio.rules.number import is_scheduled
+from gonio.rules.number import at_step_in_tensors, is_scheduled
 from gonio.rules.state import Sizes, Slot, slots
 from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
 from gonio.tilewise import Attachable, Attachment
@@ -213,6 +214,9 @@ class Head(Attachable):
 
     def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Tensor:
         loss = self.current_loss
+        if self._is_scheduled:
+            negative = at_step_in_tensors(self.loss.negative, self._step_number())
+            loss = replace(loss, negative=negative)
         tiled, step = self.backend, self._step_number() if self._slots else 0
         if is_training and isinstance(tiled, negatives.Sampled):
             tiled = tiled.at(self._step_number(), self.num_classes, targets.labels)

@@ -71,6 +71,19 @@ def test_memory_that_is_not_in_order():
     assert_close(found, {name: value.double() for name, value in truth.items()}, 2e-5)
 
 
+def test_a_scheduled_number_is_an_argument_of_one_kernel():
+    loss = losses.get("circle").loss(margin=gonio.Ramp(0.0, 0.4, 5), scale=8.0)
+    x, labels = batch(size=20)
+    found, truth = (head_of(backend, loss) for backend in (Fused(64), reference))
+    kernels = launch._compiled_rule.cache_info().misses
+    for _ in range(4):
+        assert_close(gradients(found, x.clone(), labels), gradients(truth, x.clone(), labels), 2e-5)
+        for head in (found, truth):
+            head.zero_grad()
+    assert int(found.step) == 4
+    assert launch._compiled_rule.cache_info().misses <= kernels + 1
+
+
 def test_an_empty_batch_costs_nothing():
     head = head_of(Fused(64)).to(DEVICE)
     loss = head(torch.zeros(0, 70, device=DEVICE), torch.zeros(0, dtype=torch.int64, device=DEVICE))

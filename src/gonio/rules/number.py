@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from gonio.rules.quantity import Quantity
@@ -67,6 +68,12 @@ def replaced(part: T, kind: type, value: Callable[[Any], float | Tensor]) -> T:
 def at_step(part: T, step: int) -> T:
     """`part` with every schedule in it replaced by its number."""
     return replaced(part, Schedule, lambda schedule: schedule(step))
+
+
+def at_step_in_tensors(part: T, step: int) -> T:
+    """Likewise, by () tensors: whoever compiles `part` takes them as arguments, and compiles once."""
+    dtype = torch.float64  # a () tensor leaves the dtype of others as it is
+    return replaced(part, Schedule, lambda schedule: torch.tensor(schedule(step), dtype=dtype))
 
 
 def is_scheduled(part: object) -> bool:
