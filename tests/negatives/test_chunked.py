@@ -41,6 +41,8 @@ def gradients(head, embeddings, labels):
         ({"precision": "fp16"}, "precision: 'fp16' is unknown; choose fp32 or bf16"),
         ({"negligible": 1.0}, r"negligible: 1.0 is out of range \[0, 1\)"),
         ({"negligible": -0.1}, r"negligible: -0.1 is out of range"),
+        ({"backward_rate": 0.0}, r"backward_rate: 0.0 is out of range \(0, 1\]; 1 is exact"),
+        ({"backward_rate": 1.5}, r"backward_rate: 1.5 is out of range"),
     ],
 )
 def test_a_senseless_setting_is_refused(settings, words):

@@ -24,6 +24,7 @@ from gonio.negatives.epilogue import Pushed, Tile
 from gonio.negatives.memory import needing
 from gonio.negatives.products import Precision, Products
 from gonio.negatives.streamed import Request, Totals, streamed
+from gonio.negatives.thinning import sure_push, thinned
 from gonio.rules.pool import State
 
 CACHED, LAUNCHED = 3 * 2**19, 2**24
@@ -81,6 +82,10 @@ class Chunked:
             rows with the least push go first. 0 is exact. What it may change of the gradient is told by
             `head.last_step.error_bound`. Only plain cosines take part: with a negative rule, a bias or
             label smoothing nothing is left out.
+        backward_rate: share of the classes, in (0, 1], that backward follows, on average and at most.
+            Which ones is drawn at each step by torch's global generator, in proportion to the push on
+            them, and their gradients are divided by their chance: the gradient is right on average.
+            1 is exact. What takes part is as with `negligible`.
 
     Raises:
         ValueError: a setting outside its range, or a budget for a mode that has no use for it.
@@ -92,6 +97,7 @@ class Chunked:
     precision: Precision = "fp32"
     compiled: bool | None = None
     negligible: float = 0.0
+    backward_rate: float = 1.0
     update: Update | None = field(default=None, init=False, repr=False, compare=False)
     last_step: LastStep = field(default_factory=LastStep, init=False, repr=False, compare=False)
     _gradient: Buffer = field(default_factory=_gradient, init=False, repr=False, compare=False)
@@ -111,6 +117,10 @@ class Chunked:
             raise ValueError(f"precision: {self.precision!r} is unknown; choose fp32 or bf16")
         if not 0 <= self.negligible < 1:
             raise ValueError(f"negligible: {self.negligible} is out of range [0, 1); 0 is exact")
+        if not 0 < self.backward_rate <= 1:
+            raise ValueError(
+                f"backward_rate: {self.backward_rate} is out of range (0, 1]; 1 is exact"
+            )
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(
@@ -154,12 +164,14 @@ class Chunked:
         request, totals = some.request, some.totals
         products = self._products(request, kept.inverse)
         stash = kept.stash.pop() if kept.stash else None
+        enough = sure_push(some, self.backward_rate)
+        self.last_step.weight_rows_in_backward = 0
         for part, rows in self._tiles(request):
             product = _rows(stash, rows)
             if product is not None and some.rows is not None:
                 product = product[:, some.rows]
             push = self._pushed(some, products, part, rows, product)
-            self._multiply_back(products, push, rows, totals)
+            self._multiply_back(products, push, rows, totals, enough)
             gathered = (_rows(totals.offset, part), *totals.sample)
             for total, found in zip(gathered, push.facts, strict=True):
                 if total is not None and found is not None:
@@ -186,19 +198,52 @@ class Chunked:
         wanted = tuple(total is not None for total in (totals.offset, *totals.sample))
         return pushed(whole, sample, labels, loss, pool, some.state, some.grad, wanted)
 
-    def _multiply_back(self, products: Products, push: Pushed, rows: slice, totals: Totals) -> None:
-        """From a tile's scores, through the products, to the embeddings and the weight."""
+    def _multiply_back(
+        self,
+        products: Products,
+        push: Pushed,
+        rows: slice,
+        totals: Totals,
+        enough: Tensor | None,
+    ) -> None:
+        """From a tile's scores, through the products, to the embeddings and the weight.
+
+        `enough` is `sure_push` of the thinning, None where all classes take part.
+        """
         whole = None if totals.weight is None else totals.weight.flatten(0, -2)[rows]
         piece = whole
         if self.update is not None or (whole is not None and whole.dtype != products.x.dtype):
             piece = products.x.new_empty(rows.stop - rows.start, products.x.shape[1])
-        products.pull(push.products, push.along, rows, totals.x, piece)
+        if enough is None:
+            self.last_step.weight_rows_in_backward += rows.stop - rows.start
+            products.pull(push.products, push.along, rows, totals.x, piece)
+        else:
+            self._multiply_some_back(products, push, rows, totals.x, piece, enough)
         if piece is None or piece is whole:
             return
         if whole is not None:
             whole.copy_(piece)
         if self.update is not None:
             self.update.take(rows, piece)
+
+    def _multiply_some_back(
+        self,
+        products: Products,
+        push: Pushed,
+        rows: slice,
+        dx: Tensor | None,
+        dw: Tensor | None,
+        enough: Tensor,
+    ) -> None:
+        """Likewise from those classes of a tile that are drawn."""
+        assert products.inverse is not None, "classes are drawn where scores are cosines"
+        left = thinned(push.products, push.along, products.inverse[rows], enough)
+        self.last_step.weight_rows_in_backward += len(left.rows)
+        part = None if dw is None else dw.new_empty(len(left.rows), dw.shape[1])
+        if len(left.rows):
+            products.pull(left.products, left.along, rows.start + left.rows, dx, part)
+        if dw is not None and part is not None:
+            dw.zero_().index_copy_(0, left.rows, part)
 
     def _products(self, request: Request, inverse: Tensor | None) -> Products:
         weight = request.classes.weight.flatten(0, -2)

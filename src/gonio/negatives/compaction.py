@@ -28,6 +28,8 @@ class LastStep:
     """Samples of the batch."""
     rows_in_backward: int = 0
     """Samples whose push on the negatives was followed."""
+    weight_rows_in_backward: int = 0
+    """Rows of the weight, one for each centre of a class, that took part."""
     error_bound: float = 0.0
     """Largest possible Euclidean norm of the error in the gradient of all directions; 0 is exact."""
 
@@ -65,7 +67,7 @@ def compacted(
     report.rows = report.rows_in_backward = len(grad)
     report.error_bound = 0.0
     everything = Compacted(request, state, grad, totals, None)
-    if negligible == 0 or not _is_plain(request):
+    if negligible == 0 or not is_plain(request):
         return everything
     push = request.sample.scale * grad.abs()
     smallest, order = push.sort()
@@ -83,7 +85,7 @@ def compacted(
     return Compacted(part, tuple(one[rows] for one in state), grad[rows], inner, rows)
 
 
-def _is_plain(request: Request) -> bool:
+def is_plain(request: Request) -> bool:
     """Whether scores are cosines times the scale, and their shares add up to 1."""
     score = request.loss.score
     is_cosine = score.unit_embedding and score.unit_weight and score.temperature == 0

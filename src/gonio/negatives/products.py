@@ -46,7 +46,7 @@ class Products:
         self,
         push: Tensor,
         along: Tensor | None,
-        rows: slice,
+        rows: slice | Tensor,
         dx: Tensor | None,
         dw: Tensor | None,
     ) -> None:
