@@ -7,6 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import torch
 
@@ -14,7 +15,7 @@ from contract import golden
 from gonio import losses
 from gonio.equation import Loss
 from gonio.head import Head
-from gonio.negatives import Chunked, reference
+from gonio.negatives import Chunked, Fused, reference
 from gonio.rules import Center, Ring
 
 VARIANTS = [
@@ -121,6 +122,9 @@ BACKENDS = {
     "tile=7,recompute": Chunked(7, mode="recompute"),
     "tile=classes+1,stash": Chunked(24, mode="stash"),
 }
+MODES = ("stash", "recompute") if find_spec("triton") else ()
+KERNELS = {f"fused,{mode}": Fused(20, mode=mode) for mode in MODES}
+"""Backends that run float32 by kernels, and other dtypes as `Chunked`."""
 
 
 CENTERS = 10

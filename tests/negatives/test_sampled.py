@@ -166,3 +166,14 @@ def test_it_prints_compares_and_is_made_again():
     backend = Sampled(0.1, Chunked(9), seed=3)
     assert replace(backend) == backend != Sampled(0.1, Chunked(9))
     assert "rate=0.1" in repr(backend)
+
+
+def test_a_gradient_that_is_held_is_not_overwritten():
+    head = gonio.Head(8, 200, backend=Sampled(0.1, Chunked(16)))
+    x, labels = torch.randn(4, 8), torch.arange(4)
+    head(x, labels).backward()
+    held, head.weight.grad = head.weight.grad, None
+    before = held.clone()
+    head(x, labels + 50).backward()
+    assert torch.equal(held, before)
+    assert not torch.equal(head.weight.grad, before)

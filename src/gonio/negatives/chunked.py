@@ -49,7 +49,8 @@ class Kept(NamedTuple):
     """(rows, batch) products. Backward takes them out; where there are none it computes them again."""
 
 
-def _gradient() -> Buffer:
+def gradient_buffer() -> Buffer:
+    """For the gradient of a whole weight."""
     return Buffer(
         "the gradient of the class weights",
         "head.attach_optimizer(optimizer) moves them without it",
@@ -100,7 +101,9 @@ class Chunked:
     backward_rate: float = 1.0
     update: Update | None = field(default=None, init=False, repr=False, compare=False)
     last_step: LastStep = field(default_factory=LastStep, init=False, repr=False, compare=False)
-    _gradient: Buffer = field(default_factory=_gradient, init=False, repr=False, compare=False)
+    _gradient: Buffer = field(
+        default_factory=gradient_buffer, init=False, repr=False, compare=False
+    )
     _stash: Buffer = field(default_factory=_stash, init=False, repr=False, compare=False)
     hands_over_gradient = True  # the weight's gradient is a buffer of our own making
 

@@ -1,14 +1,16 @@
 """A part of the classes as negatives, drawn anew at each step."""
 
+import copy
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gonio.equation import Classes, Loss, Sample, Update
-from gonio.negatives.chunked import Chunked
+from gonio.negatives.buffer import Buffer
+from gonio.negatives.chunked import Chunked, gradient_buffer
 from gonio.negatives.compaction import LastStep
 from gonio.negatives.tile import rows_of
 
@@ -41,6 +43,9 @@ class Sampled:
     seed: int = 0
     drawn: Tensor | None = field(default=None, init=False, repr=False, compare=False)
     update: Update | None = field(default=None, init=False, repr=False, compare=False)
+    _gradient: Buffer = field(
+        default_factory=gradient_buffer, init=False, repr=False, compare=False
+    )
     hands_over_gradient = True  # the weight's gradient is a buffer of our own making
 
     def __post_init__(self) -> None:
@@ -66,9 +71,9 @@ class Sampled:
         return self._with(update=update)
 
     def _with(self, **changes: Any) -> "Sampled":
-        other = replace(self)
-        for name in ("drawn", "update"):
-            object.__setattr__(other, name, changes.get(name, getattr(self, name)))
+        other = copy.copy(self)  # with the same memory
+        for name, value in changes.items():
+            object.__setattr__(other, name, value)
         return other
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -81,7 +86,7 @@ class Sampled:
             inner = self.backend if self.update is None else self.backend.into(self.update)
             pool: Tensor = inner(x, classes, sample, labels, loss)
             return pool
-        weight = _Gathered.apply(classes.weight, drawn)  # type: ignore[no-untyped-call]
+        weight = _Gathered.apply(classes.weight, drawn, self._gradient)  # type: ignore[no-untyped-call]
         offset = None if classes.offset is None else classes.offset[drawn]
         whose = drawn if classes.labels is None else classes.labels[drawn]
         inner = self.backend
@@ -127,15 +132,16 @@ class _Gathered(torch.autograd.Function):
     """(classes, ...), (drawn,) -> (drawn, ...): the rows; back, zeros and their gradient among them."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, drawn: Tensor) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, drawn: Tensor, memory: Buffer) -> Tensor:
         ctx.save_for_backward(drawn)
-        ctx.shape = weight.shape
+        ctx.shape, ctx.memory = weight.shape, memory
         ctx.set_materialize_grads(False)
         return weight[drawn]
 
     @staticmethod
-    def backward(ctx: Any, rows: Tensor | None) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, rows: Tensor | None) -> tuple[Tensor | None, None, None]:
         if rows is None:  # an update has them
-            return None, None
+            return None, None, None
         (drawn,) = ctx.saved_tensors
-        return rows.new_zeros(ctx.shape).index_copy_(0, drawn, rows), None
+        whole = ctx.memory.lend(ctx.shape, rows.dtype, rows.device)
+        return whole.zero_().index_copy_(0, drawn, rows), None, None
