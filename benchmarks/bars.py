@@ -59,7 +59,13 @@ BARS = [
     ),
     *(
         Bar(f"{name}, extra memory / allowed", classes, extra_share(name), 1.0)
-        for name in ("stash", "recompute", "stash + attached SGD")
+        for name in (
+            "stash",
+            "recompute",
+            "stash, bf16",
+            "stash + attached SGD",
+            "stash, bf16 + attached SGD",
+        )
         for classes in (10_000, 100_000, 500_000)
     ),
     Bar(

@@ -4,6 +4,8 @@ python -m benchmarks.heads                                  # everything, below 
 python -m benchmarks.heads --classes 100000 --no-memory
 python -m benchmarks.heads --classes 500000 --rounds 7 --only stash "plain eager"
 python -m benchmarks.heads --markdown benchmarks/results/NAME.json
+
+Figures are kept under benchmarks/results/ where nothing is narrowed down, else where --out says.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from benchmarks.measure import LEAST_ROUNDS, peaks_in_a_new_process, times
 from rich.console import Console
 
 RESULTS = Path(__file__).parent / "results"
+DIM = 512
 SIZES: dict[str, dict[str, Any]] = {
     "cpu": {"classes": [10_000, 100_000, 500_000], "batch": 256, "dtype": "float32"},
     "cuda": {"classes": [100_000, 1_000_000, 10_000_000], "batch": 4096, "dtype": "bfloat16"},
@@ -38,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     made.add_argument("--device", choices=list(SIZES), default=device)
     made.add_argument("--classes", type=int, nargs="+")
-    made.add_argument("--dim", type=int, default=512)
+    made.add_argument("--dim", type=int, default=DIM)
     made.add_argument("--batch", type=int)
     made.add_argument("--dtype", choices=["float32", "bfloat16"], help="of weight and embeddings")
     made.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help="at least so many")
@@ -53,7 +56,9 @@ def parser() -> argparse.ArgumentParser:
         help="contenders; the floor is always in: " + ", ".join(CONTENDERS),
     )
     made.add_argument("--no-memory", action="store_true", help="measure time alone")
-    made.add_argument("--out", type=Path, help="a JSON file instead of one named after the machine")
+    made.add_argument(
+        "--out", type=Path, help="a JSON file; that of the machine if everything is measured"
+    )
     made.add_argument("--markdown", type=Path, metavar="FILE", help="print such a file as tables")
     return made
 
@@ -76,7 +81,7 @@ def main() -> None:
     names = [name for name in CONTENDERS if name in asked - set(missing)]
     sizes = {"device": device, "dtype": dtype, "dim": arguments.dim, "batch": batch}
     found: dict[str, Any] = {"machine": about, **sizes, "classes": {}, "skipped": {}}
-    out = arguments.out or RESULTS / f"{report.slug(about['processor'])}.json"
+    out = arguments.out or _place(arguments, about["processor"])
     asked_classes = sorted(arguments.classes or usual["classes"])
     cases = [Case(classes, arguments.dim, batch, device, dtype) for classes in asked_classes]
     for case in cases:
@@ -91,17 +96,25 @@ def main() -> None:
             seconds, failed = times(case, names, arguments.rounds, budget, tell)
         found["skipped"][str(case.classes)] = missing | failed
         found["classes"][str(case.classes)] = report.times_of(case, seconds)
-        report.write(out, found)
-    floor_memory.cache_clear()
-    release()
+        floor_memory.cache_clear()
+        release()
     if not arguments.no_memory:
         with console.status("memory") as status:
             for name, peaks, why in memory(names, cases):
                 status.update(f"memory: {name}")
                 report.add_memory(found, name, peaks, why)
-        report.write(out, found)
     print(in_markdown(found))
-    print(f"\nwritten: {out}", file=sys.stderr)
+    if out:
+        report.write(out, found)
+        print(f"\nwritten: {out}", file=sys.stderr)
+
+
+def _place(arguments: argparse.Namespace, processor: str) -> Path | None:
+    """Where the figures of a machine are kept, if everything is measured."""
+    narrowed = ("classes", "batch", "dtype", "only")
+    if arguments.no_memory or arguments.dim != DIM or any(getattr(arguments, n) for n in narrowed):
+        return None
+    return RESULTS / f"{report.slug(processor)}.json"
 
 
 def memory(names: list[str], cases: list[Case]) -> Iterator[tuple[str, dict[int, float], str]]:

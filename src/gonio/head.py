@@ -97,10 +97,9 @@ class Head(Attachable):
                 f"loss: {loss!r} is neither a name nor a Loss; call a row, as in losses.arcface()"
             )
         self.loss = loss.bind(num_classes)
-        self.backend, self.ignore_index = negatives.named(backend), ignore_index
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
         check_smoothing(label_smoothing, self.loss)
-        negatives.check_draws(self.backend, self.loss, label_smoothing)
+        self.backend = backend
         self._is_scheduled = is_scheduled(self.loss)
         self._watch = WeightWatch(f"Head(embedding_dim={embedding_dim}, num_classes={num_classes})")
         new: Any = {"device": device, "dtype": dtype}
@@ -144,8 +143,8 @@ class Head(Attachable):
         the settings that `optimizer` has for it then, and keeps its state there; `optimizer.step()`
         moves everything else. Checkpoints are those of the ordinary optimizer. "auto" means "chunked".
         What would need the gradient (clipping, GradScaler, accumulation) is refused where it happens.
-        A copy or a pickle of the head is not attached. With SGD and `Sampled`, call `catch_up` before you
-        read the weight yourself.
+        A deep copy or a pickle of the head is not attached. With SGD and `Sampled`, call `catch_up`
+        before you read or write the weight yourself.
 
         Args:
             optimizer: SGD, Adam or AdamW, with `head.weight` among its parameters.
@@ -213,15 +212,14 @@ class Head(Attachable):
         return reduced(per_sample, weight, reduction, rows, batch)
 
     def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Tensor:
-        loss = self.current_loss
+        loss, backend = self.current_loss, self.backend
         if self._is_scheduled:
-            negative = at_step_in_tensors(self.loss.negative, self._step_number())
+            negative = at_step_in_tensors(self.loss.negative, self._step_number(), x.dtype)
             loss = replace(loss, negative=negative)
-        tiled, step = self.backend, self._step_number() if self._slots else 0
-        if is_training and isinstance(tiled, negatives.Sampled):
-            tiled = tiled.at(self._step_number(), self.num_classes, targets.labels)
+        step = self._step_number() if self._slots else 0
+        if is_training and isinstance(backend, negatives.Sampled):
+            backend = backend.at(self._step_number(), self.num_classes, targets.labels)
         memory = Memory(self._state, step, is_training)
-        backend = negatives.choose(tiled, len(x), self.num_classes)
         if self.weight is None or loss.pairing.against != "classes":
             labels = targets.labels[:, 0]
             losses: Tensor = batchwise_loss(x, self.weight, labels, loss, backend, memory)
@@ -230,7 +228,7 @@ class Head(Attachable):
         offset = None if offset is None else offset.to(x.dtype).expand(self.num_classes)
         classes = Classes(self.weight, offset)
         if self._attachment is not None and is_training and self.weight.requires_grad:
-            moving: Tensor = self._attachment.losses(x, classes, targets, loss, tiled, memory)
+            moving: Tensor = self._attachment.losses(x, classes, targets, loss, backend, memory)
             return moving
         self.catch_up()
         return margin_loss(x, classes, targets, loss, backend, memory)
@@ -288,8 +286,18 @@ class Head(Attachable):
             x = self._computed(embeddings)
             if self.weight is None:
                 return among_batch(x, whose)
-            backend = negatives.choose(self.backend, len(x), self.num_classes)
-            return among_classes(x, self.weight, whose, self.loss.score, backend)
+            return among_classes(x, self.weight, whose, self.loss.score, self.backend)
+
+    @property
+    def backend(self) -> Negatives:
+        """What the head computes with; another can be put in its place, also by name."""
+        return self._backend
+
+    @backend.setter
+    def backend(self, backend: str | Negatives) -> None:
+        made = negatives.named(backend)
+        negatives.check_draws(made, self.loss, self.label_smoothing)
+        self._backend = made
 
     @property
     def last_step(self) -> LastStep | None:

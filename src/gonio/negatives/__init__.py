@@ -5,21 +5,35 @@ at a time, `Fused` likewise in Triton, `Sampled` a part of the classes that is d
 backend knows rules and pools, never a named loss and never a margin.
 """
 
-from gonio.equation import Loss, Negatives
+import torch
+from torch import Tensor
+
+from gonio.equation import Classes, Loss, Negatives, Sample
 from gonio.errors import ConfigError
 from gonio.negatives.chunked import Chunked
 from gonio.negatives.fused import Fused
 from gonio.negatives.reference import reference
 from gonio.negatives.sampled import Sampled
 
-__all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_draws", "choose", "named", "reference"]
+__all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_draws", "named", "reference"]
 
 WHOLE_MATRIX_LIMIT = 2**22
 """Elements of (batch, classes) up to which "auto" stores the whole matrix: 16 MiB in float32."""
 
 
 class Auto(Chunked):
-    """`reference` while the matrix is small, else `Chunked`."""
+    """`reference` while the matrix is small, else `Chunked`. With an update always that."""
+
+    def __call__(
+        self, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
+    ) -> Tensor:
+        """See `gonio.equation.Negatives`."""
+        if self.update is not None or len(x) * len(classes.weight) > WHOLE_MATRIX_LIMIT:
+            found: Tensor = super().__call__(x, classes, sample, labels, loss)
+            return found
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            self.last_step.begin(len(x), classes.weight.flatten(0, -2).shape[0])
+        return reference(x, classes, sample, labels, loss)
 
 
 NAMED = {"auto": Auto, "reference": lambda: reference, "chunked": Chunked}
@@ -59,9 +73,3 @@ def check_draws(backend: Negatives, loss: Loss, label_smoothing: float) -> None:
             f"label_smoothing: got {label_smoothing}, which is spread over all classes, and Sampled sees "
             "some; set it to 0, or take backend='chunked'"
         )
-
-
-def choose(backend: Negatives, batch: int, num_classes: int) -> Negatives:
-    """The backend for a batch of this size."""
-    is_small = isinstance(backend, Auto) and batch * num_classes <= WHOLE_MATRIX_LIMIT
-    return reference if is_small else backend

@@ -40,6 +40,10 @@ class Buffer:
         with needing(f"{name} ({' x '.join(map(str, shape))})", size, mend):
             return self._lent(size, shape, dtype, device)
 
+    def clear(self) -> None:
+        """Give the memory back, as soon as nobody holds it."""
+        self._memory, self._loan = np.empty(0, np.uint8), None
+
     def _lent(
         self, size: int, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
     ) -> Tensor:

@@ -24,7 +24,7 @@ from gonio.negatives.epilogue import Pushed, Tile
 from gonio.negatives.memory import needing
 from gonio.negatives.products import Precision, Products
 from gonio.negatives.streamed import Request, Totals, streamed
-from gonio.negatives.thinning import sure_push, thinned
+from gonio.negatives.thinning import push_threshold, thinned
 from gonio.rules.pool import State
 
 CACHED, LAUNCHED = 3 * 2**19, 2**24
@@ -108,16 +108,18 @@ class Chunked:
     hands_over_gradient = True  # the weight's gradient is a buffer of our own making
 
     def __post_init__(self) -> None:
-        if self.tile is not None and self.tile < 1:
-            raise ValueError(f"tile: {self.tile} is below 1; give a number of classes")
+        if self.tile is not None and (not isinstance(self.tile, int) or self.tile < 1):
+            raise ValueError(f"tile: {self.tile} is no whole number >= 1; give a number of classes")
         if self.mode not in ("auto", "stash", "recompute"):
             raise ValueError(f"mode: {self.mode!r} is unknown; choose auto, stash or recompute")
         if self.budget is not None and self.mode != "auto":
             raise ValueError(f"budget: mode {self.mode!r} has no use for it; take mode='auto'")
-        if self.budget is not None and self.budget < 0:
-            raise ValueError(f"budget: {self.budget} is below 0; give a number of bytes")
+        if self.budget is not None and not self.budget >= 0:
+            raise ValueError(f"budget: {self.budget} is no number >= 0; give a number of bytes")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision: {self.precision!r} is unknown; choose fp32 or bf16")
+        if self.compiled not in (None, True, False):
+            raise ValueError(f"compiled: {self.compiled!r} is unknown; choose True, False or None")
         if not 0 <= self.negligible < 1:
             raise ValueError(f"negligible: {self.negligible} is out of range [0, 1); 0 is exact")
         if not 0 < self.backward_rate <= 1:
@@ -134,6 +136,7 @@ class Chunked:
 
     def into(self, update: Update) -> "Chunked":
         """The same backend, which hands the weight's gradient to `update`, tile by tile."""
+        self._gradient.clear()
         other = copy.copy(self)  # with the same memory
         object.__setattr__(other, "update", update)
         return other
@@ -167,14 +170,15 @@ class Chunked:
         request, totals = some.request, some.totals
         products = self._products(request, kept.inverse)
         stash = kept.stash.pop() if kept.stash else None
-        enough = sure_push(some, self.backward_rate)
-        self.last_step.weight_rows_in_backward = 0
+        threshold = push_threshold(some, self.backward_rate)
+        if threshold is not None:
+            self.last_step.weight_rows_in_backward = 0
         for part, rows in self._tiles(request):
             product = _rows(stash, rows)
             if product is not None and some.rows is not None:
                 product = product[:, some.rows]
             push = self._pushed(some, products, part, rows, product)
-            self._multiply_back(products, push, rows, totals, enough)
+            self._multiply_back(products, push, rows, totals, threshold)
             gathered = (_rows(totals.offset, part), *totals.sample)
             for total, found in zip(gathered, push.facts, strict=True):
                 if total is not None and found is not None:
@@ -207,21 +211,20 @@ class Chunked:
         push: Pushed,
         rows: slice,
         totals: Totals,
-        enough: Tensor | None,
+        threshold: Tensor | None,
     ) -> None:
         """From a tile's scores, through the products, to the embeddings and the weight.
 
-        `enough` is `sure_push` of the thinning, None where all classes take part.
+        `threshold` is that of `gonio.negatives.thinning`, None where all classes take part.
         """
         whole = None if totals.weight is None else totals.weight.flatten(0, -2)[rows]
         piece = whole
         if self.update is not None or (whole is not None and whole.dtype != products.x.dtype):
             piece = products.x.new_empty(rows.stop - rows.start, products.x.shape[1])
-        if enough is None:
-            self.last_step.weight_rows_in_backward += rows.stop - rows.start
+        if threshold is None:
             products.pull(push.products, push.along, rows, totals.x, piece)
         else:
-            self._multiply_some_back(products, push, rows, totals.x, piece, enough)
+            self._multiply_some_back(products, push, rows, totals.x, piece, threshold)
         if piece is None or piece is whole:
             return
         if whole is not None:
@@ -236,11 +239,11 @@ class Chunked:
         rows: slice,
         dx: Tensor | None,
         dw: Tensor | None,
-        enough: Tensor,
+        threshold: Tensor,
     ) -> None:
         """Likewise from those classes of a tile that are drawn."""
         assert products.inverse is not None, "classes are drawn where scores are cosines"
-        left = thinned(push.products, push.along, products.inverse[rows], enough)
+        left = thinned(push.products, push.along, products.inverse[rows], threshold)
         self.last_step.weight_rows_in_backward += len(left.rows)
         part = None if dw is None else dw.new_empty(len(left.rows), dw.shape[1])
         if len(left.rows):

@@ -33,6 +33,12 @@ class LastStep:
     error_bound: float = 0.0
     """Largest possible Euclidean norm of the error in the gradient of all directions; 0 is exact."""
 
+    def begin(self, rows: int, weight_rows: int) -> None:
+        """A pass in which everything takes part."""
+        self.rows = self.rows_in_backward = rows
+        self.weight_rows_in_backward = weight_rows
+        self.error_bound = 0.0
+
 
 @dataclass(frozen=True)
 class Compacted:
@@ -64,8 +70,7 @@ def compacted(
     report: LastStep,
 ) -> Compacted:
     """Leave out the rows with the smallest push that together have at most this share of all push."""
-    report.rows = report.rows_in_backward = len(grad)
-    report.error_bound = 0.0
+    report.begin(len(grad), len(request.classes.weight.flatten(0, -2)))
     everything = Compacted(request, state, grad, totals, None)
     if negligible == 0 or not is_plain(request):
         return everything

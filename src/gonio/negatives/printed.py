@@ -125,17 +125,31 @@ def printed(rule: Rule) -> Printed:
         settings.append(setting)
         return Hole(len(settings) - 1)
 
-    with_holes = replaced(rule, Tensor, hole)
-    if len(settings) > MOST_SETTINGS:
-        raise NotPrintedError(f"{rule}: {len(settings)} settings that are tensors")
-    frozen: Any = with_holes
-    return Printed(*_printed(frozen, len(settings)), tuple(settings))
+    with_holes: Any = replaced(rule, Tensor, hole)
+    found = _printed(with_holes, len(settings))
+    if isinstance(found, str):
+        raise NotPrintedError(found)
+    return Printed(*found, tuple(settings))
 
 
 @cache
-def _printed(rule: Any, num_settings: int) -> tuple[str, tuple[int, ...]]:
-    with ThreadPoolExecutor(1) as alone:  # what is set for the caller's thread does not reach it
-        graph = alone.submit(_traced, rule, num_settings).result()
+def _printed(rule: Any, num_settings: int) -> tuple[str, tuple[int, ...]] | str:
+    """The source and the slopes, or why there are none."""
+    if num_settings > MOST_SETTINGS:
+        return f"{rule}: {num_settings} settings that are tensors"
+    try:
+        with ThreadPoolExecutor(
+            1
+        ) as alone:  # what is set for the caller's thread does not reach it
+            graph = alone.submit(_traced, rule, num_settings).result()
+        return _source(graph, rule)
+    except NotPrintedError as error:
+        return str(error)
+    except Exception as error:  # the rule is somebody's own code
+        return f"{rule}: it cannot be traced ({type(error).__name__}: {error})"
+
+
+def _source(graph: fx.Graph, rule: Rule) -> tuple[str, tuple[int, ...]]:
     lines, names = _lines(graph, rule)
     (output,) = (node for node in graph.nodes if node.op == "output")
     value, of_score, *of_facts = output.args[0][: 2 + len(Sample._fields)]

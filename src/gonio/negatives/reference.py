@@ -5,10 +5,17 @@ from torch import Tensor
 
 from gonio.equation import Classes, Loss, Sample
 from gonio.negatives import tile
+from gonio.negatives.memory import needing
 
 
 def reference(x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss) -> Tensor:
     """See `gonio.equation.Negatives`. Stores (batch, classes) several times over."""
+    size = len(x) * len(classes.weight) * x.element_size()
+    with needing("the matrix of all scores", size, "backend='chunked' never makes it"):
+        return _pooled(x, classes, sample, labels, loss)
+
+
+def _pooled(x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss) -> Tensor:
     cosine = tile.products(x, classes.weight, loss.score)
     scores = tile.modulated(cosine, classes.offset, sample, loss.negative)
     whose = classes.labels

@@ -12,6 +12,7 @@ from gonio.equation import Classes, Loss, Sample, Update
 from gonio.negatives.buffer import Buffer
 from gonio.negatives.chunked import Chunked, gradient_buffer
 from gonio.negatives.compaction import LastStep
+from gonio.negatives.memory import needing
 from gonio.negatives.tile import rows_of
 
 
@@ -53,8 +54,8 @@ class Sampled:
             raise ValueError(f"rate: {self.rate} is out of range (0, 1]; 1 is all classes")
         if not isinstance(self.backend, Chunked):
             raise TypeError(f"backend: {self.backend!r} draws no classes; pass Chunked(...)")
-        if self.seed < 0:
-            raise ValueError(f"seed: {self.seed} is below 0")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed: {self.seed} is no whole number >= 0")
 
     @property
     def last_step(self) -> LastStep:
@@ -68,6 +69,7 @@ class Sampled:
 
     def into(self, update: Update) -> "Sampled":
         """The same backend, which hands the weight's gradient to `update`, tile by tile."""
+        self._gradient.clear()
         return self._with(update=update)
 
     def _with(self, **changes: Any) -> "Sampled":
@@ -104,9 +106,13 @@ class Sampled:
         is_own = torch.zeros(num_classes, dtype=torch.bool, device=device)
         is_own[own] = True
         others = order[~is_own[order]]
-        num_others = max(0, math.ceil(self.rate * num_classes) - len(own))
+        most = math.floor(self.rate * num_classes * (1 + ROUNDED))
+        num_others = max(0, most - len(own))
         return torch.cat([own, others[:num_others]]).sort().values
 
+
+ROUNDED = 1e-12
+"""By how much a share of the classes may have been rounded down."""
 
 SPREAD = 6_364_136_223_846_793_005
 """Between the generators of neighbouring seeds, so that their steps do not meet."""
@@ -136,7 +142,9 @@ class _Gathered(torch.autograd.Function):
         ctx.save_for_backward(drawn)
         ctx.shape, ctx.memory = weight.shape, memory
         ctx.set_materialize_grads(False)
-        return weight[drawn]
+        size = weight[0].numel() * len(drawn) * weight.element_size()
+        with needing(f"the weight of {len(drawn)} drawn classes", size, "a lower rate needs less"):
+            return weight[drawn]
 
     @staticmethod
     def backward(ctx: Any, rows: Tensor | None) -> tuple[Tensor | None, None, None]:

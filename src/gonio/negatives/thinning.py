@@ -29,7 +29,7 @@ class Thinned(NamedTuple):
     """(kept,); see `gonio.negatives.products`."""
 
 
-def sure_push(some: Compacted, rate: float) -> Tensor | None:
+def push_threshold(some: Compacted, rate: float) -> Tensor | None:
     """(): the push from which on a row of the weight surely takes part; None where all do."""
     request = some.request
     if rate == 1 or not is_plain(request):
@@ -38,18 +38,19 @@ def sure_push(some: Compacted, rate: float) -> Tensor | None:
     return (request.sample.scale * some.grad.abs()).sum() / (rate * num_rows)
 
 
-def thinned(products: Tensor, along: Tensor | None, inverse: Tensor, enough: Tensor) -> Thinned:
+def thinned(products: Tensor, along: Tensor | None, inverse: Tensor, threshold: Tensor) -> Thinned:
     """Draw rows of a tile, by torch's global generator.
 
     Args:
         products: (batch, tile) gradient in the products.
         along: (tile,).
         inverse: (tile,) inverse norms of the weight's rows.
-        enough: ().
+        threshold: ().
     """
-    of_products = products.abs().sum(dim=0, dtype=enough.dtype)
-    push = (of_products / inverse).masked_fill(inverse == 0, 0)
-    rows = (enough * torch.rand_like(push) < push).nonzero()[:, 0]
-    factor = (enough / push[rows]).clamp(min=1)
+    # not a number for a weight of 0, which never takes part
+    push = products.abs().sum(dim=0, dtype=threshold.dtype) / inverse
+    above_zero = 1 - torch.rand_like(push)  # or the smallest push could take part, and overflow
+    rows = (threshold * above_zero < push).nonzero()[:, 0]
+    factor = (threshold / push[rows]).clamp(min=1)
     kept = (products.T[rows] * factor[:, None]).to(products.dtype)
     return Thinned(rows, kept.T, None if along is None else along[rows] * factor)

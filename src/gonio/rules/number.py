@@ -70,9 +70,8 @@ def at_step(part: T, step: int) -> T:
     return replaced(part, Schedule, lambda schedule: schedule(step))
 
 
-def at_step_in_tensors(part: T, step: int) -> T:
+def at_step_in_tensors(part: T, step: int, dtype: torch.dtype) -> T:
     """Likewise, by () tensors: whoever compiles `part` takes them as arguments, and compiles once."""
-    dtype = torch.float64  # a () tensor leaves the dtype of others as it is
     return replaced(part, Schedule, lambda schedule: torch.tensor(schedule(step), dtype=dtype))
 
 

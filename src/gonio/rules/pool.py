@@ -199,7 +199,9 @@ class Mean(Pool):
 
 @dataclass(frozen=True)
 class KthLargest(Pool):
-    """The k-th largest negative, -inf where there are fewer; the state is the k largest.
+    """The k-th largest negative, -inf where there are fewer. Its slope is shared among equals.
+
+    The state is the k largest, and how many negatives equal the last of them.
 
     Args:
         k: >= 1.
@@ -215,21 +217,32 @@ class KthLargest(Pool):
             raise ValueError(f"k: {self.k} is below 1")
 
     def fold(self, scores: Tensor) -> State:
-        """(batch, tile) -> (batch, k), the largest first."""
-        best = scores.topk(min(self.k, scores.shape[1]), dim=1).values
-        return (F.pad(best, (0, self.k - best.shape[1]), value=-torch.inf),)
+        """(batch, tile) -> the k largest, the largest first, and how often the last of them."""
+        best = self._largest(scores)
+        return best, (scores == best[:, -1:]).sum(dim=1)
 
     def merge(self, a: State, b: State) -> State:
-        """The k largest of both."""
-        return self.fold(torch.cat([a[0], b[0]], dim=1))
+        """The k largest of both. What equals their last is the last of a state, or above it."""
+        best = self._largest(torch.cat([a[0], b[0]], dim=1))
+        last = best[:, -1:]
+        times = [
+            torch.where(top[:, -1] == best[:, -1], count, (top == last).sum(dim=1))
+            for top, count in (a, b)
+        ]
+        return best, times[0] + times[1]
+
+    def _largest(self, scores: Tensor) -> Tensor:
+        best = scores.topk(min(self.k, scores.shape[1]), dim=1).values
+        return F.pad(best, (0, self.k - best.shape[1]), value=-torch.inf)
 
     def value(self, state: State) -> Tensor:
         """(batch,)."""
         return state[0][:, -1]
 
     def push(self, scores: Tensor, state: State, grad: Tensor) -> Tensor:
-        """`grad` where a score is the k-th largest and 0 elsewhere, (batch, tile)."""
-        return (scores == self.value(state)[:, None]) * grad[:, None]
+        """`grad` shared among the negatives that equal the k-th largest, 0 elsewhere: (batch, tile)."""
+        share = grad / state[1].clamp(min=1)
+        return (scores == self.value(state)[:, None]) * share[:, None]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from gonio.tilewise.attachment import Attachment
 
 
 class Attachable(nn.Module):
-    """Brings the weight up to date before it is saved, loaded or copied. A copy is not attached."""
+    """Brings the weight up to date before it is saved, loaded or copied. A deep copy is not attached."""
 
     _attachment: Attachment | None = None
 
@@ -23,7 +23,10 @@ class Attachable(nn.Module):
 
         Under `Sampled` and an attached SGD, classes that were not drawn lag behind. Wherever the head
         or the optimizer reads them, or makes a state_dict, they catch up by themselves. Call this
-        before you read `weight` or the optimizer's state yourself. Otherwise it does nothing.
+        before you read or write `weight` or the optimizer's state yourself. Otherwise it does nothing.
+
+        Raises:
+            RuntimeError: the weight was written while classes lagged behind.
         """
         if self._attachment is not None:
             self._attachment.catch_up()

@@ -150,8 +150,8 @@ class Attachment:
                 "with it and call head.attach_optimizer() again"
             )
         update = Pass(self, targets.labels)
-        if isinstance(backend, Sampled):  # the own classes are drawn, and class 0 never waits
-            self.catch_up(backend.drawn)
+        # the own classes are among those that are drawn, and class 0 never waits
+        self.catch_up(backend.drawn if isinstance(backend, Sampled) else None)
         losses = margin_loss(x, classes, targets, loss, _tiled(backend).into(update), memory)
         losses.register_hook(update.open)  # type: ignore[no-untyped-call]
         return losses

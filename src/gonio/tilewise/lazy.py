@@ -21,6 +21,11 @@ LONGEST = 1024
 BLOCK = 2**20
 """Entries of the weight that are brought up to date together."""
 
+WRITTEN = (
+    "head.weight: it was written while classes that were not drawn waited for steps (attach_optimizer and "
+    "Sampled), which would now move what was written; call head.catch_up() before you write to it"
+)
+
 
 class LazyRows:
     """How far behind the classes of a weight are, and what they missed.
@@ -32,6 +37,7 @@ class LazyRows:
 
     def __init__(self, optimizer: Optimizer, weight: nn.Parameter) -> None:
         self._optimizer, self._weight = optimizer, weight
+        self._version = weight._version
         self._reached = torch.zeros(len(weight), dtype=torch.int32, device=weight.device)
         self._missed = torch.eye(2, dtype=torch.float64)[None]
         """(steps + 1, 2, 2): [k] is the product of the last k steps."""
@@ -42,10 +48,15 @@ class LazyRows:
 
         Args:
             classes: (n,) indices, each once.
+
+        Raises:
+            RuntimeError: the weight was written by somebody else while classes waited.
         """
         steps = len(self._missed) - 1
         if steps == 0:
             return
+        if self._weight._version != self._version:
+            raise RuntimeError(WRITTEN)
         is_behind = (self._reached if classes is None else self._reached[classes]) < steps
         behind = is_behind.nonzero()[:, 0] if classes is None else classes[is_behind]
         size = max(1, BLOCK // self._weight[0].numel())
@@ -54,6 +65,7 @@ class LazyRows:
         if classes is None:
             self._reached.zero_()
             self._missed = self._missed[:1]
+        self._version = self._weight._version
 
     def step(self, settings: dict[str, Any], *, makes_momentum: bool, has_moved: Tensor) -> None:
         """Count a step that some classes, which were up to date, have taken.
@@ -67,6 +79,7 @@ class LazyRows:
         self._missed = torch.cat([self._missed[:1], last @ self._missed])
         steps = len(self._missed) - 1
         self._reached.masked_fill_(has_moved, steps)
+        self._version = self._weight._version
         if steps == LONGEST:
             self.catch_up()
 

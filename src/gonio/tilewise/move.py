@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gonio.negatives.memory import needing
 from gonio.negatives.tile import rows_of
 from gonio.tilewise.applied import applied
 from gonio.tilewise.lazy import LazyRows
@@ -122,7 +123,10 @@ class Move:
         if name in self._before:
             return self._before[name]
         if name not in self._made:
-            self._made[name] = torch.zeros_like(self._weight, dtype=like.dtype)
+            size = self._weight.numel() * like.element_size()
+            mend = "torch.optim.SGD without momentum keeps none"
+            with needing(f"the optimizer's {name} of head.weight", size, mend):
+                self._made[name] = torch.zeros_like(self._weight, dtype=like.dtype)
         return self._made[name]
 
     def _rows_of(self, classes: Tensor) -> Tensor:
