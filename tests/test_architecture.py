@@ -29,7 +29,7 @@ ALLOWED = {
     "batchwise": {"equation", "geometry", "margin_loss"},
     "measure": {"equation", "geometry", "rules"},
     "losses": {"equation", "errors", "importing", "rules"},
-    "negatives": {"equation", "errors", "geometry", "rules"},
+    "negatives": {"equation", "errors", "geometry", "ranks", "rules"},
     "tilewise": {"checks", "equation", "margin_loss", "negatives", "ranks", "targets"},
     "head": {
         "batchwise",

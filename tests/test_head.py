@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from gonio.rules import (
     MarginReward,
     OneVersusRest,
 )
+from gonio.rules.number import resolved
 
 DIM, CLASSES = 6, 11
 
@@ -387,6 +389,36 @@ def test_smoothing_has_second_derivatives_where_the_matrix_is_stored(name):
     (second,) = torch.autograd.grad(first.square().sum(), head.weight)
     assert second.isfinite().all()
     assert second.any()
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A negative rule of two numbers."""
+
+    low: object
+    high: object
+
+    def __call__(self, cosine, sample):
+        low, high = (
+            one if isinstance(one, torch.Tensor) else torch.tensor(one, dtype=cosine.dtype)
+            for one in (resolved(self.low), resolved(self.high))
+        )
+        return torch.where(cosine > 0, low, high) * cosine
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_scheduled_negative_rule_has_the_digits_of_the_head(dtype):
+    def loss(low):
+        return replace(losses.cosface(scale=8.0), negative=Steps(low, 1.3))
+
+    ramp = gonio.Ramp(0.1, 0.7, 3)
+    head, embeddings, labels = made(loss=loss(ramp), dtype=dtype)
+    head.step.fill_(1)
+    plain, _, _ = made(loss=loss(ramp(1)), dtype=dtype)
+    plain.load_state_dict(head.state_dict())
+    found, truth = (one(embeddings.to(dtype), labels) for one in (head, plain))
+    assert found.dtype == dtype
+    assert found == truth
 
 
 def test_schedules_follow_the_saved_step():

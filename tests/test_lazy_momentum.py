@@ -172,6 +172,32 @@ def test_a_weight_that_begins_anew_owes_nothing():
     assert_same(lazily.head.state_dict(), densely.head.state_dict())
 
 
+def test_a_weight_that_is_written_while_classes_wait_is_refused():
+    lazily, densely = pair(5, momentum=0.9, weight_decay=0.1)
+    with torch.no_grad():
+        lazily.head.weight.mul_(2)
+    for read in ("state_dict", "logits", "catch_up"):
+        with pytest.raises(RuntimeError, match=r"head.weight: it was written while .*catch_up"):
+            READS[read](lazily)
+    with pytest.raises(RuntimeError, match=r"head\.weight: it was written"):
+        lazily.run(1)
+    lazily, densely = pair(5, momentum=0.9, weight_decay=0.1)
+    for one in (lazily, densely):
+        one.head.catch_up()
+        with torch.no_grad():
+            one.head.weight.mul_(2)
+        one.run(3)
+    assert_same(lazily.head.state_dict(), densely.head.state_dict())
+
+
+def test_all_classes_may_take_the_place_of_drawn_ones_in_training():
+    lazily, densely = pair(5, momentum=0.9, weight_decay=0.1)
+    for one in (lazily, densely):
+        one.head.backend = Chunked(7)
+        one.run(3)
+    assert_same(lazily.head.state_dict(), densely.head.state_dict())
+
+
 def test_rows_wait_no_longer_than_a_limit(monkeypatch):
     monkeypatch.setattr(lazy, "LONGEST", 4)
     lazily, densely = pair(8, momentum=0.9, weight_decay=0.1)

@@ -18,6 +18,8 @@ def check_embeddings(embeddings: Tensor, embedding_dim: int, device: torch.devic
         TypeError: embeddings that are not floating.
         ValueError: a shape or device that does not go with the head's.
     """
+    if not isinstance(embeddings, Tensor):
+        raise TypeError(f"embeddings: got {type(embeddings).__name__}, which is not a tensor")
     if not embeddings.is_floating_point():
         raise TypeError(f"embeddings: {describe(embeddings)} are not floating point numbers")
     if embeddings.ndim != 2 or embeddings.shape[1] != embedding_dim:

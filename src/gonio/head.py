@@ -17,6 +17,7 @@ from gonio.negatives.compaction import LastStep
 from gonio.negatives.tile import products
 from gonio.reduction import Reduction, check_reduction, reduced
 from gonio.rules.number import at_step_in_tensors, is_scheduled
+from gonio.rules.ranges import whole_number
 from gonio.rules.state import Sizes, Slot, slots
 from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
 from gonio.tilewise import Attachable, Attachment
@@ -54,7 +55,7 @@ class Head(Attachable):
             pass with gradients counts, so keep a scheduled head out of activation checkpointing.
 
     Raises:
-        TypeError: a loss or backend that is none.
+        TypeError: a loss or backend that is none, or a size that is no whole number.
         ValueError: a size below 1, an unknown name, or a setting that the loss has no use for.
 
     Example:
@@ -84,8 +85,7 @@ class Head(Attachable):
     ) -> None:
         super().__init__()
         for name, size in (("embedding_dim", embedding_dim), ("num_classes", num_classes)):
-            if size < 1:
-                raise ValueError(f"{name}: {size} is below 1")
+            whole_number(name, size, 1)
         for name, given in (("class_counts", class_counts), ("class_weight", class_weight)):
             if given is not None:
                 check_weights(name, given, torch.Size((num_classes,)), "the classes")
@@ -217,8 +217,8 @@ class Head(Attachable):
             negative = at_step_in_tensors(self.loss.negative, self._step_number(), x.dtype)
             loss = replace(loss, negative=negative)
         step = self._step_number() if self._slots else 0
-        if is_training and isinstance(backend, negatives.Sampled):
-            backend = backend.at(self._step_number(), self.num_classes, targets.labels)
+        if is_training and (drawing := negatives.drawing(backend)):
+            backend = drawing.at(self._step_number(), self.num_classes, targets.labels)
         memory = Memory(self._state, step, is_training)
         if self.weight is None or loss.pairing.against != "classes":
             labels = targets.labels[:, 0]
@@ -296,7 +296,7 @@ class Head(Attachable):
     @backend.setter
     def backend(self, backend: str | Negatives) -> None:
         made = negatives.named(backend)
-        negatives.check_draws(made, self.loss, self.label_smoothing)
+        negatives.check_backend(made, self.loss, self.label_smoothing)
         self._backend = made
 
     @property

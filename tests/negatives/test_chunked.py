@@ -12,7 +12,7 @@ import torch
 import gonio
 from contract.cases import CASES, Batch, losses_and_gradients
 from gonio import losses
-from gonio.negatives import Auto, Chunked, reference
+from gonio.negatives import Auto, Chunked, Sampled, reference
 from gonio.rules import BetweenClasses
 
 DIM, CLASSES = 6, 40
@@ -34,9 +34,11 @@ def gradients(head, embeddings, labels):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"tile": 0}, "tile: 0 is below 1"),
+        ({"tile": 0}, "tile: 0 is not a whole number >= 1; give a number of classes"),
+        ({"seed": -1}, "seed: -1 is not a whole number >= 0"),
         ({"mode": "store"}, "mode: 'store' is unknown; choose auto, stash or recompute"),
-        ({"budget": -1}, "budget: -1 is below 0"),
+        ({"budget": -1}, "budget: -1 is not a whole number >= 0; give a number of bytes"),
+        ({"compiled": "no"}, "compiled: 'no' is unknown; choose True, False or None"),
         ({"budget": 10, "mode": "stash"}, "budget: mode 'stash' has no use for it"),
         ({"precision": "fp16"}, "precision: 'fp16' is unknown; choose fp32 or bf16"),
         ({"negligible": 1.0}, r"negligible: 1.0 is out of range \[0, 1\)"),
@@ -48,6 +50,15 @@ def gradients(head, embeddings, labels):
 def test_a_senseless_setting_is_refused(settings, words):
     with pytest.raises(ValueError, match=words):
         Chunked(**settings)
+
+
+@pytest.mark.parametrize(
+    "setting", ["tile", "budget", "negligible", "backward_rate", "seed"], ids=str
+)
+@pytest.mark.parametrize("value", ["big", True], ids=str)
+def test_a_setting_of_another_type_is_refused(setting, value):
+    with pytest.raises(TypeError, match=f"{setting}: got {value!r}, which is not a"):
+        Chunked(**{setting: value})
 
 
 def stash_of(backend, batch):
@@ -194,6 +205,70 @@ def test_copies_do_not_share_memory():
     assert isinstance(gonio.Head(3, 4).backend, Auto)
 
 
+def test_auto_says_of_a_small_batch_that_all_took_part():
+    head, embeddings, labels = made(backend="auto")
+    gradients(head, embeddings, labels)
+    report = head.last_step
+    assert (report.rows, report.rows_in_backward) == (16, 16)
+    assert (report.weight_rows_in_backward, report.error_bound) == (CLASSES, 0)
+
+
+def test_auto_never_makes_the_directions_of_a_large_weight():
+    head = gonio.Head(2048, 4096, dtype=torch.float32)
+    loss = head(torch.randn(2, 2048), torch.tensor([0, 1]))
+    assert "_Streamed" in names_of_nodes(loss)
+    assert "_Streamed" not in names_of_nodes(
+        gonio.Head(8, 4096)(torch.randn(2, 8), torch.zeros(2, dtype=torch.int64))
+    )
+
+
+def names_of_nodes(loss):
+    seen, nodes = set(), [loss.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            nodes += [following for following, _ in node.next_functions]
+    return " ".join(node.name() for node in seen)
+
+
+def test_another_backend_may_take_the_place_of_one():
+    head, embeddings, labels = made(backend="auto")
+    truth = gradients(head, embeddings, labels)
+    head.backend = "chunked"
+    for name, value in gradients(head, embeddings, labels).items():
+        torch.testing.assert_close(value, truth[name])
+    with pytest.raises(ValueError, match="backend: 'chunkd' is unknown"):
+        head.backend = "chunkd"
+    smoothed, _, _ = made(label_smoothing=0.1)
+    with pytest.raises(ValueError, match=r"label_smoothing: got 0\.1"):
+        smoothed.backend = Sampled(0.5)
+
+
+def test_an_attached_optimizer_needs_no_memory_for_a_gradient():
+    head, embeddings, labels = made()
+    gradients(head, embeddings, labels)
+    head.zero_grad()
+    assert len(head.backend._gradient._memory) > 0
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
+    head.attach_optimizer(optimizer)
+    head(embeddings, labels).backward()
+    assert len(head.backend._gradient._memory) == 0
+
+
+def test_many_losses_in_one_process_are_all_compiled():
+    from torch._dynamo.utils import counters
+
+    counters.clear()
+    names = ["arcface", "mv-am-softmax", "curricularface", "circle", "softmax", "npcface"]
+    names += ["arcnegface", "sphereface2", "focal", "adaface"]
+    for name in names:
+        head, embeddings, labels = made(loss=name, backend=Chunked(CLASSES, compiled=True))
+        with torch.no_grad():
+            head(embeddings, labels)
+    assert not counters["recompile_limit"]
+
+
 def on_a_sharp_batch(negligible, **keywords):
     """Half of the samples sit on their class, so that they hardly push."""
     head, embeddings, labels = made(
@@ -230,6 +305,7 @@ def test_rows_that_hardly_push_leave_and_the_bound_holds(mode):
 @pytest.mark.parametrize(
     "keywords", [{"loss": "mv-am-softmax"}, {"loss": "softmax"}, {"label_smoothing": 0.1}]
 )
+@pytest.mark.filterwarnings("ignore:backend. negligible:UserWarning")
 def test_only_plain_cosines_leave_rows_out(keywords):
     head, embeddings, labels = made(backend=Chunked(7, negligible=0.5), **keywords)
     found = gradients(head, embeddings, labels)
@@ -249,7 +325,7 @@ def test_a_batch_that_does_not_push_at_all_has_a_gradient_of_zeros():
 
 IN_LITTLE_MEMORY = """
 import resource, sys, torch, gonio
-from gonio.negatives import Chunked
+from gonio.negatives import Chunked, Sampled
 torch.set_num_threads(1)
 what = sys.argv[1]
 settings = {"stash": {"mode": "stash"}, "tile": {"mode": "recompute", "tile": 400_000}}
@@ -259,8 +335,14 @@ x = torch.randn(512, 64, requires_grad=True)
 labels = torch.arange(512)
 gonio.Head(64, 600, loss="cosface", backend=Chunked(50))(x, labels).backward()  # libraries are loaded
 loss = head(x, labels) if what == "gradient" else None
+if what == "momentum":
+    head.attach_optimizer(torch.optim.SGD(head.parameters(), lr=0.1, momentum=0.9))
+if what == "drawn":
+    head.backend = Sampled(0.9, backend)
+if what == "reference":
+    head.backend = "reference"
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-room = 60 if what == "gradient" else 400
+room = 60 if what in ("gradient", "momentum", "drawn") else 400
 resource.setrlimit(resource.RLIMIT_AS, (size + room * 2**20, -1))
 try:
     (head(x, labels) if loss is None else loss).backward()
@@ -276,6 +358,12 @@ except MemoryError as error:
         ("stash", "products kept for backward (400000 x 512) needs 781 MiB; Chunked(mode='rec"),
         ("gradient", "gradient of the class weights (400000 x 64) needs 98 MiB; head.attach_o"),
         ("tile", "a tile of 400000 classes needs 6,250 MiB; a smaller Chunked(tile=...)"),
+        (
+            "momentum",
+            "optimizer's momentum_buffer of head.weight needs 98 MiB; torch.optim.SGD with",
+        ),
+        ("drawn", "weight of 360000 drawn classes needs 88 MiB; a lower rate needs less"),
+        ("reference", "matrix of all scores needs 781 MiB; backend='chunked' never makes it"),
     ],
 )
 def test_what_ran_out_of_memory_is_named(what, words):

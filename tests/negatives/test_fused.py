@@ -1,5 +1,6 @@
 """The Triton backend against the reference: under Triton's interpreter, or on a GPU where there is one."""
 
+import math
 import re
 import warnings
 from dataclasses import dataclass, replace
@@ -14,8 +15,9 @@ import gonio  # noqa: E402
 from contract.cases import CASES, losses_and_gradients  # noqa: E402
 from gonio import losses  # noqa: E402
 from gonio.equation import Classes, Sample  # noqa: E402
-from gonio.negatives import Chunked, Fused, launch, reference  # noqa: E402
+from gonio.negatives import Chunked, Fused, launch, printed, reference  # noqa: E402
 from gonio.negatives.fused import _warn_once  # noqa: E402
+from gonio.negatives.printed import _traced as trace  # noqa: E402
 from gonio.rules import (  # noqa: E402
     Boost,
     Chain,
@@ -27,6 +29,7 @@ from gonio.rules import (  # noqa: E402
     SoftplusSum,
     Subtract,
 )
+from gonio.rules.number import resolved  # noqa: E402
 
 pytestmark = [
     # numpy, which the interpreter computes with, warns where a GPU goes on
@@ -82,6 +85,38 @@ def test_a_scheduled_number_is_an_argument_of_one_kernel():
             head.zero_grad()
     assert int(found.step) == 4
     assert launch._compiled_rule.cache_info().misses <= kernels + 1
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A rule that needs its setting as a number of Python."""
+
+    angle: object
+
+    def __call__(self, cosine, sample):
+        return cosine * math.cos(resolved(self.angle))
+
+
+def test_a_rule_that_cannot_be_traced_runs_chunked_and_says_so_once(monkeypatch):
+    loss = replace(losses.cosface(scale=8.0), negative=Turned(gonio.Ramp(0.0, 0.4, 5)))
+    x, labels = batch(size=20)
+    head, truth = (head_of(backend, loss) for backend in (Fused(64), Chunked(64)))
+    traced = []
+    monkeypatch.setattr(printed, "_traced", lambda *rule: traced.append(rule) or trace(*rule))
+    _warn_once.cache_clear()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", UserWarning)
+        for _ in range(3):
+            for one in (head, truth):
+                one.zero_grad()
+            found = gradients(head, x.clone(), labels)
+            for name, value in gradients(truth, x.clone(), labels).items():
+                assert torch.equal(found[name], value)
+    (warning,) = [one for one in seen if issubclass(one.category, UserWarning)]
+    assert "Fused runs as Chunked does for Turned(angle=Hole(index=0)): it cannot be traced" in str(
+        warning.message
+    )
+    assert len(traced) == 1
 
 
 def test_an_empty_batch_costs_nothing():

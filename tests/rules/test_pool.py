@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from gonio.rules import LogSumExp, Mean, SoftplusSum, Sum, WithSum
+from gonio.rules import KthLargest, LogSumExp, Mean, SoftplusSum, Sum, WithSum
 
 SCORES = torch.tensor([[1.0, 3.0, 3.0, -2.0, 3.0], [0.5, 0.0, -1.0, 0.25, -torch.inf]])
 
@@ -31,6 +31,17 @@ def test_equal_maxima_share_the_slope_across_tiles():
     assert torch.equal(pool.value(joined), torch.tensor([3.0, 0.5]))
     assert torch.equal(slope(pool, SCORES, joined), slope(pool, SCORES, whole))
     shares = torch.tensor([[0, 1 / 3, 1 / 3, 0, 1 / 3], [1, 0, 0, 0, 0]])
+    torch.testing.assert_close(slope(pool, SCORES, joined), shares)
+
+
+@pytest.mark.parametrize("cut", range(6))
+def test_the_kth_largest_shares_the_slope_across_tiles(cut):
+    pool = KthLargest(2)
+    parts = [part for part in (SCORES[:, :cut], SCORES[:, cut:]) if part.shape[1]]
+    states = [pool.fold(part) for part in parts]
+    joined = states[0] if len(states) == 1 else pool.merge(*states)
+    assert torch.equal(pool.value(joined), torch.tensor([3.0, 0.25]))
+    shares = torch.tensor([[0, 1 / 3, 1 / 3, 0, 1 / 3], [0, 0, 0, 1, 0]])
     torch.testing.assert_close(slope(pool, SCORES, joined), shares)
 
 

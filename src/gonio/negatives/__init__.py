@@ -5,20 +5,24 @@ at a time, `Fused` likewise in Triton, `Sampled` a part of the classes that is d
 backend knows rules and pools, never a named loss and never a margin.
 """
 
+import warnings
+from typing import Any, Protocol
+
 import torch
 from torch import Tensor
 
 from gonio.equation import Classes, Loss, Negatives, Sample
 from gonio.errors import ConfigError
 from gonio.negatives.chunked import Chunked
+from gonio.negatives.compaction import leaves_out_some
 from gonio.negatives.fused import Fused
 from gonio.negatives.reference import reference
 from gonio.negatives.sampled import Sampled
 
-__all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_draws", "named", "reference"]
+__all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_backend", "drawing", "named", "reference"]
 
 WHOLE_MATRIX_LIMIT = 2**22
-"""Elements of (batch, classes) up to which "auto" stores the whole matrix: 16 MiB in float32."""
+"""Elements up to which "auto" stores the scores and the directions of the weight whole: 16 MiB in float32."""
 
 
 class Auto(Chunked):
@@ -28,12 +32,20 @@ class Auto(Chunked):
         self, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
     ) -> Tensor:
         """See `gonio.equation.Negatives`."""
-        if self.update is not None or len(x) * len(classes.weight) > WHOLE_MATRIX_LIMIT:
+        rows = classes.weight.flatten(0, -2).shape[0]
+        if self.update is not None or max(x.shape) * rows > WHOLE_MATRIX_LIMIT:
             found: Tensor = super().__call__(x, classes, sample, labels, loss)
             return found
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            self.last_step.begin(len(x), classes.weight.flatten(0, -2).shape[0])
+            self.last_step.begin(len(x), rows)
         return reference(x, classes, sample, labels, loss)
+
+
+class Drawing(Protocol):
+    """A backend that depends on draws in training."""
+
+    def at(self, step: int, num_classes: int, labels: Tensor) -> Negatives:
+        """The same backend as it is at a step of training, with a batch."""
 
 
 NAMED = {"auto": Auto, "reference": lambda: reference, "chunked": Chunked}
@@ -56,20 +68,35 @@ def named(backend: str | Negatives) -> Negatives:
     return backend
 
 
-def check_draws(backend: Negatives, loss: Loss, label_smoothing: float) -> None:
-    """Refuse what drawn classes cannot be asked for.
+def drawing(backend: Negatives) -> Drawing | None:
+    """The backend, if it depends on draws."""
+    found: Any = backend
+    return found if getattr(backend, "is_drawn", False) else None
+
+
+def check_backend(backend: Negatives, loss: Loss, label_smoothing: float) -> None:
+    """Refuse what a backend cannot do for a loss, and say which of its settings does nothing.
 
     Raises:
-        ValueError: a loss without class weights, or label smoothing.
+        ValueError: drawn classes for a loss without class weights, or with label smoothing.
     """
-    if not isinstance(backend, Sampled):
+    if isinstance(backend, Sampled):
+        if loss.pairing.against != "classes":
+            raise ValueError(
+                f"backend: Sampled draws class weights, and the loss compares {loss.pairing}; take 'auto'"
+            )
+        if label_smoothing:
+            raise ValueError(
+                f"label_smoothing: got {label_smoothing}, which is spread over all classes, and Sampled "
+                "sees some; set it to 0, or take backend='chunked'"
+            )
+    inner = backend.backend if isinstance(backend, Sampled) else backend
+    if not isinstance(inner, Chunked) or leaves_out_some(loss, label_smoothing):
         return
-    if loss.pairing.against != "classes":
-        raise ValueError(
-            f"backend: Sampled draws class weights, and the loss compares {loss.pairing}; take 'auto'"
-        )
-    if label_smoothing:
-        raise ValueError(
-            f"label_smoothing: got {label_smoothing}, which is spread over all classes, and Sampled sees "
-            "some; set it to 0, or take backend='chunked'"
-        )
+    for name, exact in (("negligible", 0), ("backward_rate", 1)):
+        if (number := getattr(inner, name)) != exact:
+            warnings.warn(
+                f"backend: {name}={number} leaves nothing out with this loss; it is for plain cosines, "
+                "without a negative rule, a bias or label smoothing",
+                stacklevel=4,
+            )

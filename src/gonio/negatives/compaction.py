@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gonio.equation import Sample
+from gonio.equation import Loss, Sample
 from gonio.negatives.streamed import Request, Totals
-from gonio.rules import AsIs, LogSumExp
+from gonio.rules import AsIs, LogSumExp, NoOffset
 from gonio.rules.pool import ShiftedSumExp, State
 
 
@@ -92,8 +92,18 @@ def compacted(
 
 def is_plain(request: Request) -> bool:
     """Whether scores are cosines times the scale, and their shares add up to 1."""
-    score = request.loss.score
-    is_cosine = score.unit_embedding and score.unit_weight and score.temperature == 0
     is_share = isinstance(request.pool, LogSumExp | ShiftedSumExp)
-    is_alone = isinstance(request.loss.negative, AsIs) and request.classes.offset is None
-    return is_cosine and is_share and is_alone
+    return is_share and request.classes.offset is None and has_plain_scores(request.loss)
+
+
+def leaves_out_some(loss: Loss, label_smoothing: float) -> bool:
+    """Whether anything can be left out for a loss."""
+    is_alone = isinstance(loss.offset, NoOffset) and label_smoothing == 0
+    return is_alone and has_plain_scores(loss) and isinstance(loss.pool, LogSumExp)
+
+
+def has_plain_scores(loss: Loss) -> bool:
+    """Whether the score of a negative is its cosine times the scale."""
+    score = loss.score
+    is_cosine = score.unit_embedding and score.unit_weight and score.temperature == 0
+    return is_cosine and isinstance(loss.negative, AsIs)

@@ -9,6 +9,9 @@ from typing import Any, TypeVar, cast
 
 import torch
 
+MOST_LOSSES = 64
+"""For which a function may be compiled in one process, at most; further ones run uncompiled."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -32,7 +35,8 @@ def compiled(function: F) -> F:
         if is_broken:
             return function(*args)
         try:
-            return fast(*args)
+            with torch._dynamo.config.patch(recompile_limit=MOST_LOSSES):
+                return fast(*args)
         except torch._dynamo.exc.TorchDynamoException as error:
             is_broken = True
             warnings.warn(

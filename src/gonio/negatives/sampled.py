@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from gonio.equation import Classes, Loss, Sample, Update
+from gonio.negatives import draws
 from gonio.negatives.buffer import Buffer
 from gonio.negatives.chunked import Chunked, gradient_buffer
 from gonio.negatives.compaction import LastStep
 from gonio.negatives.memory import needing
 from gonio.negatives.tile import rows_of
+from gonio.rules.ranges import real_number, whole_number
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Sampled:
         seed: of the draws, >= 0.
 
     Raises:
-        TypeError: a backend of another kind.
+        TypeError: a backend or setting of another kind.
         ValueError: a number outside its range.
 
     Source: An et al., "Partial FC: training 10 million identities on a single machine", ICCV workshops
@@ -47,15 +49,16 @@ class Sampled:
     _gradient: Buffer = field(
         default_factory=gradient_buffer, init=False, repr=False, compare=False
     )
+    is_drawn = True
     hands_over_gradient = True  # the weight's gradient is a buffer of our own making
 
     def __post_init__(self) -> None:
+        real_number("rate", self.rate)
+        whole_number("seed", self.seed, 0)
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate: {self.rate} is out of range (0, 1]; 1 is all classes")
         if not isinstance(self.backend, Chunked):
             raise TypeError(f"backend: {self.backend!r} draws no classes; pass Chunked(...)")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed: {self.seed} is no whole number >= 0")
 
     @property
     def last_step(self) -> LastStep:
@@ -65,7 +68,8 @@ class Sampled:
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def at(self, step: int, num_classes: int, labels: Tensor) -> "Sampled":
         """As it is in training, at a step, with a batch: `drawn` are the classes that take part."""
-        return self._with(drawn=self.draw(num_classes, labels, step))
+        drawn = self.draw(num_classes, labels, step)
+        return self._with(drawn=drawn, backend=self.backend.at(step, num_classes, labels))
 
     def into(self, update: Update) -> "Sampled":
         """The same backend, which hands the weight's gradient to `update`, tile by tile."""
@@ -100,7 +104,7 @@ class Sampled:
     def draw(self, num_classes: int, labels: Tensor, step: int) -> Tensor:
         """(batch,) or (batch, k) labels in [0, classes) -> indices of the drawn classes, in ascending order."""
         device = labels.device
-        generator = torch.Generator(device).manual_seed((self.seed * SPREAD + step) % 2**63)
+        generator = draws.generator(device, self.seed, step)
         order = torch.randperm(num_classes, generator=generator, device=device)
         own = torch.unique(labels)
         is_own = torch.zeros(num_classes, dtype=torch.bool, device=device)
@@ -113,9 +117,6 @@ class Sampled:
 
 ROUNDED = 1e-12
 """By how much a share of the classes may have been rounded down."""
-
-SPREAD = 6_364_136_223_846_793_005
-"""Between the generators of neighbouring seeds, so that their steps do not meet."""
 
 
 class OfDrawn:

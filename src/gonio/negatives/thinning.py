@@ -10,12 +10,14 @@ rate x classes take part. The sum of all m_j is known before any of them, becaus
 add up to 1: one pass is enough.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gonio.negatives.compaction import Compacted, is_plain
+from gonio.negatives.epilogue import Pushed
 
 
 class Thinned(NamedTuple):
@@ -29,28 +31,32 @@ class Thinned(NamedTuple):
     """(kept,); see `gonio.negatives.products`."""
 
 
+@dataclass(frozen=True)
+class Thinning:
+    """Draws the rows of the weight, tile by tile, that take part in a backward pass."""
+
+    threshold: Tensor
+    """(): the push t from which on a row surely takes part."""
+    generator: torch.Generator
+
+    def of(self, push: Pushed, inverse: Tensor) -> Thinned:
+        """A tile's part; `inverse` are the (tile,) inverse norms of the weight's rows."""
+        # not a number for a weight of 0, which never takes part
+        sums = push.products.abs().sum(dim=0, dtype=self.threshold.dtype) / inverse
+        draw = torch.rand(
+            sums.shape, generator=self.generator, dtype=sums.dtype, device=sums.device
+        )
+        above_zero = 1 - draw  # at 0 the smallest push could take part, and overflow
+        rows = (self.threshold * above_zero < sums).nonzero()[:, 0]
+        factor = (self.threshold / sums[rows]).clamp(min=1)
+        kept = (push.products.T[rows] * factor[:, None]).to(push.products.dtype)
+        return Thinned(rows, kept.T, None if push.along is None else push.along[rows] * factor)
+
+
 def push_threshold(some: Compacted, rate: float) -> Tensor | None:
-    """(): the push from which on a row of the weight surely takes part; None where all do."""
+    """(): from which push on a row of the weight surely takes part; None where all do."""
     request = some.request
-    if rate == 1 or not is_plain(request):
+    if not is_plain(request):
         return None
     num_rows = len(request.classes.weight.flatten(0, -2))
     return (request.sample.scale * some.grad.abs()).sum() / (rate * num_rows)
-
-
-def thinned(products: Tensor, along: Tensor | None, inverse: Tensor, threshold: Tensor) -> Thinned:
-    """Draw rows of a tile, by torch's global generator.
-
-    Args:
-        products: (batch, tile) gradient in the products.
-        along: (tile,).
-        inverse: (tile,) inverse norms of the weight's rows.
-        threshold: ().
-    """
-    # not a number for a weight of 0, which never takes part
-    push = products.abs().sum(dim=0, dtype=threshold.dtype) / inverse
-    above_zero = 1 - torch.rand_like(push)  # or the smallest push could take part, and overflow
-    rows = (threshold * above_zero < push).nonzero()[:, 0]
-    factor = (threshold / push[rows]).clamp(min=1)
-    kept = (products.T[rows] * factor[:, None]).to(products.dtype)
-    return Thinned(rows, kept.T, None if along is None else along[rows] * factor)

@@ -39,3 +39,27 @@ def one_of(name: str, value: object, choices: Iterable[object]) -> None:
     """
     if value not in (allowed := list(choices)):
         raise ValueError(f"{name}: {value!r} is unknown; choose one of {allowed}")
+
+
+def whole_number(name: str, number: object, least: int, mend: str = "") -> None:
+    """Refuse what is no whole number, or too small.
+
+    Raises:
+        TypeError: another type.
+        ValueError: below `least`.
+    """
+    allowed = f"a whole number >= {least}" + (f"; {mend}" if mend else "")
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise TypeError(f"{name}: got {number!r}, which is not {allowed}")
+    if number < least:
+        raise ValueError(f"{name}: {number} is not {allowed}")
+
+
+def real_number(name: str, number: object) -> None:
+    """Refuse what is no number.
+
+    Raises:
+        TypeError: another type.
+    """
+    if not isinstance(number, int | float) or isinstance(number, bool):
+        raise TypeError(f"{name}: got {number!r}, which is not a number")
