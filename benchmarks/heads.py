@@ -39,12 +39,14 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    made.add_argument("--device", choices=list(SIZES), default=device)
-    made.add_argument("--classes", type=int, nargs="+")
-    made.add_argument("--dim", type=int, default=DIM)
-    made.add_argument("--batch", type=int)
+    usual = ", ".join(map(str, SIZES[device]["classes"]))
+    made.add_argument("--device", choices=list(SIZES), default=device, help=f"here {device}")
+    made.add_argument("--classes", type=size, nargs="+", metavar="N", help=f"here {usual}")
+    made.add_argument("--dim", type=size, default=DIM, help=f"of the embeddings; {DIM}")
+    made.add_argument("--batch", type=size, help=f"samples; here {SIZES[device]['batch']}")
     made.add_argument("--dtype", choices=["float32", "bfloat16"], help="of weight and embeddings")
-    made.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help="at least so many")
+    least = f"at least so many; {LEAST_ROUNDS}"
+    made.add_argument("--rounds", type=size, default=LEAST_ROUNDS, help=least)
     made.add_argument(
         "--budget-seconds", type=float, help="more rounds while they fit into this, for each size"
     )
@@ -53,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="NAME",
         choices=list(CONTENDERS),
-        help="contenders; the floor is always in: " + ", ".join(CONTENDERS),
+        help="contenders; the floor is always in: " + ", ".join(map(repr, CONTENDERS)),
     )
     made.add_argument("--no-memory", action="store_true", help="measure time alone")
     made.add_argument(
@@ -63,8 +65,18 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def size(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 1")
+    return int(text)
+
+
 def main() -> None:
-    arguments = parser().parse_args()
+    asked_for = parser()
+    arguments = asked_for.parse_args()
+    if arguments.markdown and not arguments.markdown.is_file():
+        asked_for.error(f"--markdown: there is no file {arguments.markdown}")
     if arguments.markdown:
         print(in_markdown(json.loads(arguments.markdown.read_text())))
         return
@@ -137,7 +149,7 @@ def in_markdown(found: dict[str, Any]) -> str:
     ]
     sizes = f"Dimension {found['dim']}, batch {found['batch']}, {found['dtype']} weights."
     bars = report.bars(cases, found["device"])
-    return "\n\n".join([f"{about}. {sizes}", *tables, "### Bars", bars])
+    return "\n\n".join([f"{about}. {sizes}", *tables, *(["### Bars", bars] if bars else [])])
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def machine(device: str) -> dict[str, Any]:
     """What the figures depend on."""
     about: dict[str, Any] = {
         "processor": torch.cuda.get_device_name() if device == "cuda" else _processor(),
-        "cores": torch.get_num_threads(),
+        "threads": torch.get_num_threads(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -99,8 +99,8 @@ def table(classes: int, rows: dict[str, dict[str, Any]], skipped: dict[str, str]
 
 
 def bars(cases: dict[int, dict[str, dict[str, Any]]], device: str = "cpu") -> str:
-    """In Markdown: every bar of the device and the sizes that were measured."""
-    lines = ["| bar | classes | allowed | measured | |", "|---|---|---|---|---|"]
+    """In Markdown: every bar of the device and the sizes that were measured; empty without any."""
+    lines = []
     for bar in BARS:
         if bar.device != device or bar.classes not in cases:
             continue
@@ -111,7 +111,8 @@ def bars(cases: dict[int, dict[str, dict[str, Any]]], device: str = "cpu") -> st
         except KeyError:
             verdict = " | not measured"
         lines.append(f"| {bar.text} | {bar.classes:,} | {limit} | {verdict} |")
-    return "\n".join(lines)
+    head = ["| bar | classes | allowed | measured | |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *lines]) if lines else ""
 
 
 def write(path: Path, found: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from gonio.geometry import unit
 from gonio.margin_loss import Memory, margin_loss
 from gonio.measure import among_batch, among_classes
 from gonio.negatives.compaction import LastStep
-from gonio.negatives.tile import products
+from gonio.negatives.tile import lean_products, products
 from gonio.reduction import Reduction, check_reduction, reduced
 from gonio.rules.number import at_step_in_tensors, is_scheduled
 from gonio.rules.ranges import whole_number
@@ -260,7 +260,8 @@ class Head(Attachable):
             embeddings = self._computed(embeddings)
             x, norm = unit(embeddings)
             x = x if loss.score.unit_embedding else embeddings
-            logits = loss.scale(norm, state)[:, None] * products(x, self.weight, loss.score)
+            scores = products if torch.is_grad_enabled() else lean_products
+            logits = loss.scale(norm, state)[:, None] * scores(x, self.weight, loss.score)
             offset = loss.offset.after_training(state)
             return logits if offset is None else logits + offset.to(x.dtype)
 

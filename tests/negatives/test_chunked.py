@@ -371,3 +371,13 @@ def test_what_ran_out_of_memory_is_named(what, words):
         [sys.executable, "-c", IN_LITTLE_MEMORY, what], capture_output=True, text=True, check=True
     )
     assert f"out of memory: {'the ' if what != 'tile' else ''}{words}" in run.stdout
+
+
+@pytest.mark.parametrize("centers", [1, 3])
+def test_logits_are_the_same_without_a_gradient(centers):
+    loss = replace(losses.cosface(), score=replace(losses.cosface().score, centers=centers))
+    head, embeddings, _ = made(loss=loss)
+    with torch.no_grad():
+        head.weight[0] = 0
+        found = head.logits(embeddings)
+    torch.testing.assert_close(found, head.logits(embeddings))

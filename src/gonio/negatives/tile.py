@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gonio.equation import Sample
-from gonio.geometry import unit
+from gonio.geometry import inverse_norms, unit
 from gonio.rules import Score
 from gonio.rules.curve import Rule
 from gonio.rules.negative import leaves_out
@@ -16,6 +16,15 @@ def products(x: Tensor, weight: Tensor, score: Score) -> Tensor:
     if score.unit_weight:
         centers = unit(centers)[0]
     return of_classes(x @ centers.T, score)
+
+
+def lean_products(x: Tensor, weight: Tensor, score: Score) -> Tensor:
+    """The same without a copy of the weight, for whoever asks for no gradient."""
+    centers = weight.flatten(0, -2).to(x.dtype)
+    found = x @ centers.T
+    if score.unit_weight:
+        found *= inverse_norms(centers, x.dtype)
+    return of_classes(found, score)
 
 
 def of_classes(products: Tensor, score: Score) -> Tensor:

@@ -67,8 +67,8 @@ class Attachment:
             )
         if type(optimizer) not in SUPPORTED:
             raise TypeError(
-                f"optimizer: {type(optimizer).__name__} may look at more than one row at a time; attach "
-                "torch.optim.SGD, Adam or AdamW, or leave the head to optimizer.step()"
+                f"optimizer: got {type(optimizer).__name__}; attach torch.optim.SGD, Adam or AdamW (others "
+                "may look at more than one row at a time), or leave the head to optimizer.step()"
             )
         group = group_of(optimizer, weight)
         for flag in ("differentiable", "capturable"):
