@@ -217,8 +217,8 @@ class Head(Attachable):
             negative = at_step_in_tensors(self.loss.negative, self._step_number(), x.dtype)
             loss = replace(loss, negative=negative)
         step = self._step_number() if self._slots else 0
-        if is_training and (drawing := negatives.drawing(backend)):
-            backend = drawing.at(self._step_number(), self.num_classes, targets.labels)
+        if is_training and isinstance(backend, negatives.Sampled):
+            backend = backend.at(self._step_number(), self.num_classes, targets.labels)
         memory = Memory(self._state, step, is_training)
         if self.weight is None or loss.pairing.against != "classes":
             labels = targets.labels[:, 0]

@@ -14,11 +14,6 @@ def is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def rank() -> int:
-    """The number of this rank, 0 where it is alone."""
-    return dist.get_rank() if is_distributed() else 0
-
-
 def rows_of_all(values: Tensor) -> Tensor:
     """(rows, ...) of this rank -> (all rows, ...) of all ranks, in the order of the ranks.
 

@@ -6,7 +6,6 @@ backend knows rules and pools, never a named loss and never a margin.
 """
 
 import warnings
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from gonio.negatives.fused import Fused
 from gonio.negatives.reference import reference
 from gonio.negatives.sampled import Sampled
 
-__all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_backend", "drawing", "named", "reference"]
+__all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_backend", "named", "reference"]
 
 WHOLE_MATRIX_LIMIT = 2**22
 """Elements up to which "auto" stores the scores and the directions of the weight whole: 16 MiB in float32."""
@@ -37,15 +36,8 @@ class Auto(Chunked):
             found: Tensor = super().__call__(x, classes, sample, labels, loss)
             return found
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            self.last_step.begin(len(x), rows)
+            self.last_step.begin(len(x))
         return reference(x, classes, sample, labels, loss)
-
-
-class Drawing(Protocol):
-    """A backend that depends on draws in training."""
-
-    def at(self, step: int, num_classes: int, labels: Tensor) -> Negatives:
-        """The same backend as it is at a step of training, with a batch."""
 
 
 NAMED = {"auto": Auto, "reference": lambda: reference, "chunked": Chunked}
@@ -68,12 +60,6 @@ def named(backend: str | Negatives) -> Negatives:
     return backend
 
 
-def drawing(backend: Negatives) -> Drawing | None:
-    """The backend, if it depends on draws."""
-    found: Any = backend
-    return found if getattr(backend, "is_drawn", False) else None
-
-
 def check_backend(backend: Negatives, loss: Loss, label_smoothing: float) -> None:
     """Refuse what a backend cannot do for a loss, and say which of its settings does nothing.
 
@@ -91,12 +77,11 @@ def check_backend(backend: Negatives, loss: Loss, label_smoothing: float) -> Non
                 "sees some; set it to 0, or take backend='chunked'"
             )
     inner = backend.backend if isinstance(backend, Sampled) else backend
-    if not isinstance(inner, Chunked) or leaves_out_some(loss, label_smoothing):
+    if not isinstance(inner, Chunked) or inner.negligible == 0:
         return
-    for name, exact in (("negligible", 0), ("backward_rate", 1)):
-        if (number := getattr(inner, name)) != exact:
-            warnings.warn(
-                f"backend: {name}={number} leaves nothing out with this loss; it is for plain cosines, "
-                "without a negative rule, a bias or label smoothing",
-                stacklevel=4,
-            )
+    if not leaves_out_some(loss, label_smoothing):
+        warnings.warn(
+            f"backend: negligible={inner.negligible} leaves nothing out with this loss; it is for plain "
+            "cosines, without a negative rule, a bias or label smoothing",
+            stacklevel=4,
+        )

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gonio.equation import Classes, Loss, Sample, Update
 from gonio.geometry import inverse_norms
-from gonio.negatives import draws, epilogue
+from gonio.negatives import epilogue
 from gonio.negatives.buffer import Buffer
 from gonio.negatives.compaction import Compacted, LastStep, compacted
 from gonio.negatives.compiling import compiled, has_compiler
@@ -24,8 +24,6 @@ from gonio.negatives.epilogue import Pushed, Tile
 from gonio.negatives.memory import needing
 from gonio.negatives.products import Precision, Products
 from gonio.negatives.streamed import Request, Totals, streamed
-from gonio.negatives.thinning import Thinning, push_threshold
-from gonio.ranks import rank
 from gonio.rules.pool import State
 from gonio.rules.ranges import real_number, whole_number
 
@@ -85,12 +83,6 @@ class Chunked:
             rows with the least push go first. 0 is exact. What it may change of the gradient is told by
             `head.last_step.error_bound`. Only plain cosines take part: with a negative rule, a bias or
             label smoothing nothing is left out.
-        backward_rate: share of the classes, in (0, 1], that backward follows, on average and at most.
-            Which ones is drawn at each training step, in proportion to the push on them, and their
-            gradients are divided by their chance: the gradient is right on average. 1 is exact. Only
-            plain cosines take part, as with `negligible`.
-        seed: of these draws, >= 0. What is drawn depends on it, the head's saved `step`, the rank and
-            the batch alone.
 
     Raises:
         TypeError: a setting of another type.
@@ -103,9 +95,6 @@ class Chunked:
     precision: Precision = "fp32"
     compiled: bool | None = None
     negligible: float = 0.0
-    backward_rate: float = 1.0
-    seed: int = 0
-    step: int | None = field(default=None, init=False, repr=False, compare=False)
     update: Update | None = field(default=None, init=False, repr=False, compare=False)
     last_step: LastStep = field(default_factory=LastStep, init=False, repr=False, compare=False)
     _gradient: Buffer = field(
@@ -117,7 +106,6 @@ class Chunked:
     def __post_init__(self) -> None:
         if self.tile is not None:
             whole_number("tile", self.tile, 1, "give a number of classes")
-        whole_number("seed", self.seed, 0)
         if self.mode not in ("auto", "stash", "recompute"):
             raise ValueError(f"mode: {self.mode!r} is unknown; choose auto, stash or recompute")
         if self.budget is not None and self.mode != "auto":
@@ -131,11 +119,6 @@ class Chunked:
         real_number("negligible", self.negligible)
         if not 0 <= self.negligible < 1:
             raise ValueError(f"negligible: {self.negligible} is out of range [0, 1); 0 is exact")
-        real_number("backward_rate", self.backward_rate)
-        if not 0 < self.backward_rate <= 1:
-            raise ValueError(
-                f"backward_rate: {self.backward_rate} is out of range (0, 1]; 1 is exact"
-            )
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(
@@ -149,17 +132,6 @@ class Chunked:
         self._gradient.clear()
         other = copy.copy(self)  # with the same memory
         object.__setattr__(other, "update", update)
-        return other
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether training depends on draws."""
-        return self.backward_rate < 1
-
-    def at(self, step: int, num_classes: int, labels: Tensor) -> "Chunked":
-        """The same backend as it is in training, at a step."""
-        other = copy.copy(self)
-        object.__setattr__(other, "step", step if self.is_drawn else None)
         return other
 
     def total_of(self, weight: Tensor) -> Tensor:
@@ -191,15 +163,12 @@ class Chunked:
         request, totals = some.request, some.totals
         products = self._products(request, kept.inverse)
         stash = kept.stash.pop() if kept.stash else None
-        thinning = self._thinning(some)
-        if thinning is not None:
-            self.last_step.weight_rows_in_backward = 0
         for part, rows in self._tiles(request):
             product = _rows(stash, rows)
             if product is not None and some.rows is not None:
                 product = product[:, some.rows]
             push = self._pushed(some, products, part, rows, product)
-            self._multiply_back(products, push, rows, totals, thinning)
+            self._multiply_back(products, push, rows, totals)
             gathered = (_rows(totals.offset, part), *totals.sample)
             for total, found in zip(gathered, push.facts, strict=True):
                 if total is not None and found is not None:
@@ -226,55 +195,19 @@ class Chunked:
         wanted = tuple(total is not None for total in (totals.offset, *totals.sample))
         return pushed(whole, sample, labels, loss, pool, some.state, some.grad, wanted)
 
-    def _multiply_back(
-        self,
-        products: Products,
-        push: Pushed,
-        rows: slice,
-        totals: Totals,
-        thinning: Thinning | None,
-    ) -> None:
+    def _multiply_back(self, products: Products, push: Pushed, rows: slice, totals: Totals) -> None:
         """From a tile's scores, through the products, to the embeddings and the weight."""
         whole = None if totals.weight is None else totals.weight.flatten(0, -2)[rows]
         piece = whole
         if self.update is not None or (whole is not None and whole.dtype != products.x.dtype):
             piece = products.x.new_empty(rows.stop - rows.start, products.x.shape[1])
-        if thinning is None:
-            products.pull(push.products, push.along, rows, totals.x, piece)
-        else:
-            self._multiply_some_back(products, push, rows, totals.x, piece, thinning)
+        products.pull(push.products, push.along, rows, totals.x, piece)
         if piece is None or piece is whole:
             return
         if whole is not None:
             whole.copy_(piece)
         if self.update is not None:
             self.update.take(rows, piece)
-
-    def _multiply_some_back(
-        self,
-        products: Products,
-        push: Pushed,
-        rows: slice,
-        dx: Tensor | None,
-        dw: Tensor | None,
-        thinning: Thinning,
-    ) -> None:
-        """Likewise from those classes of a tile that are drawn."""
-        assert products.inverse is not None, "classes are drawn where scores are cosines"
-        left = thinning.of(push, products.inverse[rows])
-        self.last_step.weight_rows_in_backward += len(left.rows)
-        part = None if dw is None else dw.new_empty(len(left.rows), dw.shape[1])
-        if len(left.rows):
-            products.pull(left.products, left.along, rows.start + left.rows, dx, part)
-        if dw is not None and part is not None:
-            dw.zero_().index_copy_(0, left.rows, part)
-
-    def _thinning(self, some: Compacted) -> Thinning | None:
-        """None where all classes take part."""
-        if self.step is None or (threshold := push_threshold(some, self.backward_rate)) is None:
-            return None
-        drawn = draws.generator(threshold.device, self.seed, self.step, rank())
-        return Thinning(threshold, drawn)
 
     def _products(self, request: Request, inverse: Tensor | None) -> Products:
         weight = request.classes.weight.flatten(0, -2)

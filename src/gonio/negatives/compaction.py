@@ -28,15 +28,12 @@ class LastStep:
     """Samples of the batch."""
     rows_in_backward: int = 0
     """Samples whose push on the negatives was followed."""
-    weight_rows_in_backward: int = 0
-    """Rows of the weight, one for each centre of a class, that took part."""
     error_bound: float = 0.0
     """Largest possible Euclidean norm of the error in the gradient of all directions; 0 is exact."""
 
-    def begin(self, rows: int, weight_rows: int) -> None:
+    def begin(self, rows: int) -> None:
         """A pass in which everything takes part."""
         self.rows = self.rows_in_backward = rows
-        self.weight_rows_in_backward = weight_rows
         self.error_bound = 0.0
 
 
@@ -70,7 +67,7 @@ def compacted(
     report: LastStep,
 ) -> Compacted:
     """Leave out the rows with the smallest push that together have at most this share of all push."""
-    report.begin(len(grad), len(request.classes.weight.flatten(0, -2)))
+    report.begin(len(grad))
     everything = Compacted(request, state, grad, totals, None)
     if negligible == 0 or not is_plain(request):
         return everything

@@ -112,7 +112,7 @@ class FusedProducts(Products):
         self,
         push: Tensor,
         along: Tensor | None,
-        rows: slice | Tensor,
+        rows: slice,
         dx: Tensor | None,
         dw: Tensor | None,
     ) -> None:

@@ -46,7 +46,7 @@ class Products:
         self,
         push: Tensor,
         along: Tensor | None,
-        rows: slice | Tensor,
+        rows: slice,
         dx: Tensor | None,
         dw: Tensor | None,
     ) -> None:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from gonio.equation import Classes, Loss, Sample, Update
-from gonio.negatives import draws
 from gonio.negatives.buffer import Buffer
 from gonio.negatives.chunked import Chunked, gradient_buffer
 from gonio.negatives.compaction import LastStep
@@ -49,7 +48,6 @@ class Sampled:
     _gradient: Buffer = field(
         default_factory=gradient_buffer, init=False, repr=False, compare=False
     )
-    is_drawn = True
     hands_over_gradient = True  # the weight's gradient is a buffer of our own making
 
     def __post_init__(self) -> None:
@@ -68,8 +66,7 @@ class Sampled:
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def at(self, step: int, num_classes: int, labels: Tensor) -> "Sampled":
         """As it is in training, at a step, with a batch: `drawn` are the classes that take part."""
-        drawn = self.draw(num_classes, labels, step)
-        return self._with(drawn=drawn, backend=self.backend.at(step, num_classes, labels))
+        return self._with(drawn=self.draw(num_classes, labels, step))
 
     def into(self, update: Update) -> "Sampled":
         """The same backend, which hands the weight's gradient to `update`, tile by tile."""
@@ -104,7 +101,7 @@ class Sampled:
     def draw(self, num_classes: int, labels: Tensor, step: int) -> Tensor:
         """(batch,) or (batch, k) labels in [0, classes) -> indices of the drawn classes, in ascending order."""
         device = labels.device
-        generator = draws.generator(device, self.seed, step)
+        generator = torch.Generator(device).manual_seed((self.seed * SPREAD + step) % 2**63)
         order = torch.randperm(num_classes, generator=generator, device=device)
         own = torch.unique(labels)
         is_own = torch.zeros(num_classes, dtype=torch.bool, device=device)
@@ -117,6 +114,9 @@ class Sampled:
 
 ROUNDED = 1e-12
 """By how much a share of the classes may have been rounded down."""
+
+SPREAD = 6_364_136_223_846_793_005
+"""Between the generators of neighbouring seeds, so that their steps do not meet."""
 
 
 class OfDrawn:
