@@ -334,8 +334,8 @@ def forgets(parameters):
     ("make", "keywords", "error", "words"),
     [
         (forgets, {}, ValueError, r"optimizer: head.weight .* head.parameters\(\)"),
-        (lambda p: torch.optim.RMSprop(p), {}, TypeError, "optimizer: RMSprop .*SGD"),
-        (Own, {}, TypeError, "optimizer: Own"),
+        (lambda p: torch.optim.RMSprop(p), {}, TypeError, "optimizer: got RMSprop .*SGD"),
+        (Own, {}, TypeError, "optimizer: got Own"),
         (lambda p: SGD(p, differentiable=True), {}, ValueError, "differentiable=False"),
         (lambda p: Adam(p, capturable=True), {}, ValueError, "capturable=False"),
         (SGD, {"backend": "reference"}, ValueError, "backend: 'reference' .*'chunked'"),
