@@ -42,13 +42,17 @@ def times(
     failed: dict[str, str] = {}
     steps: dict[str, Step] = {}
     for name in names:
-        tell(f"{name}: warm-up")
         try:
             steps[name] = CONTENDERS[name].make(given)
-            if CONTENDERS[name].is_warmed_up:
-                seconds(steps[name], case.device)
-            found[name] = []
         except Exception as error:  # the others go on
+            failed[name] = reason(error)
+    for name, step in steps.items():
+        tell(f"{name}: warm-up")
+        try:
+            if CONTENDERS[name].is_warmed_up:
+                seconds(step, case.device)
+            found[name] = []
+        except Exception as error:
             failed[name] = reason(error)
     begin, rounds = time.perf_counter(), 0
     while rounds < max(1, least) or (time.perf_counter() - begin) * (1 + 1 / rounds) < budget:

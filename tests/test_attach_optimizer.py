@@ -334,7 +334,7 @@ def forgets(parameters):
     ("make", "keywords", "error", "words"),
     [
         (forgets, {}, ValueError, r"optimizer: head.weight .* head.parameters\(\)"),
-        (lambda p: torch.optim.RMSprop(p), {}, TypeError, "optimizer: got RMSprop .*SGD"),
+        (lambda p: torch.optim.RMSprop(p), {}, TypeError, r"optimizer: got RMSprop; .*SGD"),
         (Own, {}, TypeError, "optimizer: got Own"),
         (lambda p: SGD(p, differentiable=True), {}, ValueError, "differentiable=False"),
         (lambda p: Adam(p, capturable=True), {}, ValueError, "capturable=False"),

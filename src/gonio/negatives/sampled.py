@@ -70,8 +70,12 @@ class Sampled:
 
     def into(self, update: Update) -> "Sampled":
         """The same backend, which hands the weight's gradient to `update`, tile by tile."""
-        self._gradient.clear()
         return self._with(update=update)
+
+    def clear(self) -> None:
+        """Give the memory of the weight's gradient back, until it is needed again."""
+        self._gradient.clear()
+        self.backend.clear()
 
     def _with(self, **changes: Any) -> "Sampled":
         other = copy.copy(self)  # with the same memory

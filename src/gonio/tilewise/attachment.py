@@ -36,6 +36,9 @@ class Tiled(Protocol):
     def into(self, update: Update) -> Negatives:
         """The same backend, with where it hands it to."""
 
+    def clear(self) -> None:
+        """Give the memory of that gradient back."""
+
 
 class Attachment:
     """An optimizer that moves the weight of a head in backward. A copy or a pickle of it is None.
@@ -77,7 +80,7 @@ class Attachment:
                     f"optimizer: {flag}=True records optimizer.step(), which is not what moves an "
                     f"attached weight; build it with {flag}=False"
                 )
-        _tiled(backend)
+        tiled = _tiled(backend)
         passes = count_passes(weight, loss, memory)
         if passes > 1:
             raise ValueError(
@@ -87,6 +90,7 @@ class Attachment:
             )
         if weight.grad is not None and not isinstance(weight.grad, Applied):
             raise ValueError(HELD)
+        tiled.clear()
         self.optimizer, self.weight = optimizer, weight
         self.moves = 0
         self.lazy: LazyRows | None = None
