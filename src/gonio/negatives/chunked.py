@@ -27,8 +27,8 @@ from gonio.negatives.streamed import Request, Totals, streamed
 from gonio.rules.pool import State
 from gonio.rules.ranges import real_number, whole_number
 
-CACHED, LAUNCHED = 2**21, 2**24
-"""Entries of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 8 MiB in
+CACHED, LAUNCHED = 3 * 2**19, 2**24
+"""Entries of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 6 MiB in
 float32, a few of which the caches of a CPU hold, and 64 MiB, which fill a GPU."""
 
 MATRICES = 8

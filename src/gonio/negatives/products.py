@@ -8,7 +8,6 @@ p_ij = <x_i, w_j>, c_ij = p_ij / |w_j|, and e_ij the gradient in p_ij:
     dw_j = sum_i e_ij x_i  -  (sum_i e_ij c_ij) w_j / |w_j|
 """
 
-import functools
 from typing import Literal
 
 import torch
@@ -18,9 +17,6 @@ Precision = Literal["fp32", "bf16"]
 """What the products are computed in. "bf16" rounds their operands and their result to 8 bits; the sums
 within a product, over tiles and over classes are not rounded to it. "fp32" is the dtype of the embeddings
 themselves, float64 for float64."""
-
-MODERATE = 1e9
-"""Norms up to which their squares, and gradients beside them, are far from the ends of float32."""
 
 
 class Products:
@@ -39,6 +35,7 @@ class Products:
         self, x: Tensor, weight: Tensor, inverse: Tensor | None, precision: Precision
     ) -> None:
         self.x, self.weight, self.inverse = x, weight, inverse
+        self._directions = x.new_empty(0)  # of one tile, overwritten by the next
         self.operand = (x.bfloat16() if precision == "bf16" else x).contiguous()
 
     def forward(self, rows: slice, out: Tensor | None = None) -> Tensor:
@@ -73,17 +70,11 @@ class Products:
             torch.mm(push.T, self.operand, out=dw)
         else:
             dw.copy_(push.T @ self.operand)
-        if self.inverse is None or along is None:
-            return
-        inverse = self.inverse[rows]
-        if self._is_moderate:
-            dw.addcmul_(weight, (along * inverse)[:, None], value=-1)
-        else:  # the product of both may be beyond the range of float32
-            dw.addcmul_(weight * inverse[:, None], along[:, None], value=-1)
+        if self.inverse is not None and along is not None:
+            directions = torch.mul(weight, self.inverse[rows, None], out=self._room(weight))
+            dw.addcmul_(directions, along[:, None], value=-1)
 
-    @functools.cached_property
-    def _is_moderate(self) -> bool:
-        """Whether all norms of the weight's rows are near 1, or 0."""
-        assert self.inverse is not None
-        is_near = (self.inverse > 1 / MODERATE) & (self.inverse < MODERATE)
-        return bool((is_near | (self.inverse == 0)).all())
+    def _room(self, like: Tensor) -> Tensor:
+        if len(self._directions) < len(like):
+            self._directions = self.x.new_empty(like.shape)
+        return self._directions[: len(like)]
