@@ -212,13 +212,15 @@ class Head(Attachable):
         return reduced(per_sample, weight, reduction, rows, batch)
 
     def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Tensor:
-        loss, backend = self.current_loss, self.backend
+        loss, backend = self.loss, self.backend
+        is_drawn = is_training and isinstance(backend, negatives.Sampled)
+        # a look at the device, which is worth one at most
+        step = self._step_number() if self._is_scheduled or self._slots or is_drawn else 0
         if self._is_scheduled:
-            negative = at_step_in_tensors(self.loss.negative, self._step_number(), x.dtype)
-            loss = replace(loss, negative=negative)
-        step = self._step_number() if self._slots else 0
+            negative = at_step_in_tensors(loss.negative, step, x.dtype)
+            loss = replace(loss.at(step), negative=negative)
         if is_training and isinstance(backend, negatives.Sampled):
-            backend = backend.at(self._step_number(), self.num_classes, targets.labels)
+            backend = backend.at(step, self.num_classes, targets.labels)
         memory = Memory(self._state, step, is_training)
         if self.weight is None or loss.pairing.against != "classes":
             labels = targets.labels[:, 0]

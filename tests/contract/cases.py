@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
+import pytest
 import torch
 
 from contract import golden
@@ -125,6 +126,12 @@ BACKENDS = {
 MODES = ("stash", "recompute") if find_spec("triton") else ()
 KERNELS = {f"fused,{mode}": Fused(20, mode=mode) for mode in MODES}
 """Backends that run float32 by kernels, and other dtypes as `Chunked`."""
+WITH_KERNELS = [
+    # numpy, which the interpreter of kernels computes with, warns where a GPU goes on
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:backend. Fused runs as Chunked:UserWarning"),
+]
+"""Marks of tests that run them."""
 
 
 CENTERS = 10

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from contract import golden
-from contract.cases import BACKENDS, CASES, KERNELS
+from contract.cases import BACKENDS, CASES, KERNELS, WITH_KERNELS
 from contract.checks import (
     CHECKS,
     RISES_BY_DESIGN,
@@ -16,11 +16,7 @@ from contract.checks import (
 from gonio import losses
 from gonio.negatives import Chunked
 
-pytestmark = [
-    # numpy, which the interpreter of kernels computes with, warns where a GPU goes on
-    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore:backend. Fused runs as Chunked:UserWarning"),
-]
+pytestmark = WITH_KERNELS
 EVERY = BACKENDS | KERNELS
 
 

@@ -12,7 +12,7 @@ pytest.importorskip("triton", reason="there is no triton")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 import gonio  # noqa: E402
-from contract.cases import CASES, losses_and_gradients  # noqa: E402
+from contract.cases import CASES, WITH_KERNELS, losses_and_gradients  # noqa: E402
 from gonio import losses  # noqa: E402
 from gonio.equation import Classes, Sample  # noqa: E402
 from gonio.negatives import Chunked, Fused, launch, printed, reference  # noqa: E402
@@ -31,11 +31,7 @@ from gonio.rules import (  # noqa: E402
 )
 from gonio.rules.number import resolved  # noqa: E402
 
-pytestmark = [
-    # numpy, which the interpreter computes with, warns where a GPU goes on
-    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore:backend. Fused runs as Chunked:UserWarning"),
-]
+pytestmark = WITH_KERNELS
 
 
 def gradients(head, embeddings, labels, **keywords):

@@ -69,7 +69,7 @@ def compacted(
     """Leave out the rows with the smallest push that together have at most this share of all push."""
     report.begin(len(grad))
     everything = Compacted(request, state, grad, totals, None)
-    if negligible == 0 or not is_plain(request):
+    if negligible == 0 or not _is_plain(request):
         return everything
     push = request.sample.scale * grad.abs()
     smallest, order = push.sort()
@@ -87,19 +87,19 @@ def compacted(
     return Compacted(part, tuple(one[rows] for one in state), grad[rows], inner, rows)
 
 
-def is_plain(request: Request) -> bool:
+def _is_plain(request: Request) -> bool:
     """Whether scores are cosines times the scale, and their shares add up to 1."""
     is_share = isinstance(request.pool, LogSumExp | ShiftedSumExp)
-    return is_share and request.classes.offset is None and has_plain_scores(request.loss)
+    return is_share and request.classes.offset is None and _has_plain_scores(request.loss)
 
 
 def leaves_out_some(loss: Loss, label_smoothing: float) -> bool:
     """Whether anything can be left out for a loss."""
     is_alone = isinstance(loss.offset, NoOffset) and label_smoothing == 0
-    return is_alone and has_plain_scores(loss) and isinstance(loss.pool, LogSumExp)
+    return is_alone and _has_plain_scores(loss) and isinstance(loss.pool, LogSumExp)
 
 
-def has_plain_scores(loss: Loss) -> bool:
+def _has_plain_scores(loss: Loss) -> bool:
     """Whether the score of a negative is its cosine times the scale."""
     score = loss.score
     is_cosine = score.unit_embedding and score.unit_weight and score.temperature == 0

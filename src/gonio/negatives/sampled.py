@@ -88,19 +88,17 @@ class Sampled:
         self, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
     ) -> Tensor:
         """See `gonio.equation.Negatives`."""
-        drawn = self.drawn
-        if drawn is None:
-            inner = self.backend if self.update is None else self.backend.into(self.update)
-            pool: Tensor = inner(x, classes, sample, labels, loss)
-            return pool
-        weight = _Gathered.apply(classes.weight, drawn, self._gradient)  # type: ignore[no-untyped-call]
-        offset = None if classes.offset is None else classes.offset[drawn]
-        whose = drawn if classes.labels is None else classes.labels[drawn]
-        inner = self.backend
-        if self.update is not None:
-            inner = inner.into(OfDrawn(self.update, drawn, classes.weight))
-        found: Tensor = inner(x, Classes(weight, offset, whose), sample, labels, loss)
-        return found
+        drawn, update = self.drawn, self.update
+        if drawn is not None:
+            if update is not None:
+                update = OfDrawn(update, drawn, classes.weight)
+            weight = _Gathered.apply(classes.weight, drawn, self._gradient)  # type: ignore[no-untyped-call]
+            offset = None if classes.offset is None else classes.offset[drawn]
+            whose = drawn if classes.labels is None else classes.labels[drawn]
+            classes = Classes(weight, offset, whose)
+        inner = self.backend if update is None else self.backend.into(update)
+        pool: Tensor = inner(x, classes, sample, labels, loss)
+        return pool
 
     def draw(self, num_classes: int, labels: Tensor, step: int) -> Tensor:
         """(batch,) or (batch, k) labels in [0, classes) -> indices of the drawn classes, in ascending order."""

@@ -19,7 +19,7 @@ LONGEST = 1024
 """Steps that a row may wait: a dense reading in so many steps costs nothing, and the table stays small."""
 
 BLOCK = 2**20
-"""Entries of the weight that are brought up to date together."""
+"""Entries of the weight that move together where no backend gives tiles."""
 
 WRITTEN = (
     "head.weight: it was written while classes that were not drawn waited for steps (attach_optimizer and "

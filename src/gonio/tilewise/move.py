@@ -11,10 +11,7 @@ from torch.optim import Optimizer
 from gonio.negatives.memory import needing
 from gonio.negatives.tile import rows_of
 from gonio.tilewise.applied import applied
-from gonio.tilewise.lazy import LazyRows
-
-BLOCK = 2**20
-"""Entries of the weight that move together where no backend gives tiles."""
+from gonio.tilewise.lazy import BLOCK, LazyRows
 
 
 class Move:
