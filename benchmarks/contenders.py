@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import gonio
-from gonio.negatives import Chunked, Fused
+from gonio.engines import Chunked, Fused
 
 MARGIN, SCALE = 0.5, 64.0
 FLOAT = 4

@@ -14,55 +14,40 @@ SOURCE = Path(gonio.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ALLOWED = {
-    "errors": set(),
-    "checks": set(),
-    "durable": set(),
+    "base": set(),
     "watch": set(),
-    "geometry": set(),
-    "importing": {"errors"},
     "ranks": set(),
     "reduction": set(),
-    "rules": {"equation", "geometry", "ranks"},  # of `equation` the types, for annotations alone
+    "rules": {"base", "equation", "ranks"},  # of `equation` the types, for annotations alone
     "equation": {"rules"},
-    "targets": {"checks", "equation", "rules"},
-    "margin_loss": {"equation", "geometry", "ranks", "rules", "targets"},
-    "batchwise": {"equation", "geometry", "margin_loss"},
-    "measure": {"equation", "geometry", "rules"},
-    "losses": {"equation", "errors", "importing", "rules"},
-    "negatives": {"equation", "errors", "geometry", "ranks", "rules"},
-    "tilewise": {"checks", "equation", "margin_loss", "negatives", "ranks", "targets"},
+    "targets": {"base", "equation", "rules"},
+    "margin_loss": {"base", "equation", "ranks", "rules", "targets"},
+    "batchwise": {"base", "equation", "margin_loss"},
+    "measure": {"base", "equation", "rules"},
+    "losses": {"base", "equation", "rules"},
+    "engines": {"base", "equation", "ranks", "rules"},
+    "optimizer_in_backward": {"base", "engines", "equation", "margin_loss", "ranks", "targets"},
     "head": {
+        "base",
         "batchwise",
-        "checks",
+        "engines",
         "equation",
-        "geometry",
         "losses",
         "margin_loss",
         "measure",
-        "negatives",
+        "optimizer_in_backward",
         "reduction",
         "rules",
         "targets",
-        "tilewise",
         "watch",
     },
-    "data": {"durable", "errors"},
-    "models": {"errors"},
-    "evaluate": {"checks", "durable", "errors"},
-    "figures": {
-        "durable",
-        "equation",
-        "errors",
-        "evaluate",
-        "head",
-        "losses",
-        "negatives",
-        "rules",
-    },
+    "data": {"base"},
+    "models": {"base"},
+    "evaluate": {"base"},
+    "figures": {"base", "engines", "equation", "evaluate", "head", "losses", "rules"},
     "train": {
+        "base",
         "data",
-        "durable",
-        "errors",
         "evaluate",
         "figures",
         "head",
@@ -71,13 +56,12 @@ ALLOWED = {
         "rules",
         "targets",
     },
-    "conformance": {"checks", "equation", "errors", "head", "importing", "rules"},
+    "contract": {"base", "equation", "head", "rules"},
     "cli": {
-        "conformance",
+        "base",
+        "contract",
         "data",
-        "durable",
         "equation",
-        "errors",
         "evaluate",
         "figures",
         "losses",
@@ -120,7 +104,7 @@ def test_no_file_grows_past_350_lines(path):
 def test_no_backend_head_or_trainer_mentions_a_loss():
     """Two mentions are data: the default of a head and of a training run."""
     found = []
-    for part in ("negatives", "head.py", "watch.py", "train", "cli", "evaluate", "data", "models"):
+    for part in ("engines", "head.py", "watch.py", "train", "cli", "evaluate", "data", "models"):
         root = SOURCE / part
         for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
             tree = ast.parse(path.read_text())

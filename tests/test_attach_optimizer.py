@@ -13,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import gonio
 from gonio import losses
-from gonio.negatives import Chunked, reference
+from gonio.engines import Chunked, reference
 
 DIM, CLASSES, BATCH = 6, 11, 9
 

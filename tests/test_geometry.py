@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gonio.geometry import angle_between, angle_of, inverse_norms, unit
+from gonio.base.geometry import angle_between, angle_of, inverse_norms, unit
 
 EXPONENTS = st.integers(min_value=-30, max_value=30)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import gonio
 from gonio import losses
-from gonio.negatives import Chunked, reference
+from gonio.engines import Chunked, reference
 from gonio.rules import (
     Apart,
     Difference,

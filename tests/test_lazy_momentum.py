@@ -10,8 +10,8 @@ import torch
 from torch.optim import SGD, AdamW
 
 import gonio
-from gonio.negatives import Chunked, Sampled
-from gonio.tilewise import lazy
+from gonio.engines import Chunked, Sampled
+from gonio.optimizer_in_backward import lazy
 
 DIM, CLASSES, BATCH = 4, 50, 6
 
@@ -244,7 +244,7 @@ def test_the_weight_watch_does_not_take_a_waiting_row_for_a_forgotten_one(recwar
 
 MEMORY = """
 import torch, gonio
-from gonio.negatives import Chunked, Sampled
+from gonio.engines import Chunked, Sampled
 
 def peak():
     lines = open("/proc/self/status").read().splitlines()

@@ -256,6 +256,6 @@ def test_a_part_that_is_no_frozen_dataclass_is_refused(part):
 
 
 def test_documented_paths_work_from_the_package():
-    assert gonio.negatives.Chunked(512).tile == 512
+    assert gonio.engines.Chunked(512).tile == 512
     assert gonio.rules.AngularMargin(add=0.1).is_angular
     assert gonio.__version__

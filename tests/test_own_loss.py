@@ -14,7 +14,7 @@ import yaml
 import gonio
 from cli.conftest import DIGITS, run
 from gonio import losses
-from gonio.negatives import Chunked
+from gonio.engines import Chunked
 
 PAGE = (Path(__file__).parents[1] / "docs" / "own-loss.md").read_text(encoding="utf-8")
 EXAMPLE, IN_PYTHON = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -77,7 +77,7 @@ def test_the_head_of_the_docs_is_built(write, tmp_path):
     assert head(torch.randn(4, 128), torch.tensor([0, 999, 5, 5])) > 0
 
 
-@pytest.mark.parametrize("backend", ["reference", "chunked", gonio.negatives.Chunked(3)], ids=str)
+@pytest.mark.parametrize("backend", ["reference", "chunked", gonio.engines.Chunked(3)], ids=str)
 def test_every_backend_serves_it_with_the_right_gradient(write, backend):
     write(EXAMPLE)
     head = gonio.Head(4, 7, "my_losses:my_loss", backend=backend, dtype=torch.float64)

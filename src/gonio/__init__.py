@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gonio import evaluate, figures, losses, negatives, rules
+    from gonio import engines, evaluate, figures, losses, rules
     from gonio.equation import Loss
     from gonio.head import Head
     from gonio.rules import Annealing, Auto, Learned, PerClass, Ramp
@@ -23,10 +23,10 @@ __all__ = [
     "Loss",
     "PerClass",
     "Ramp",
+    "engines",
     "evaluate",
     "figures",
     "losses",
-    "negatives",
     "rules",
 ]
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from gonio.base.geometry import angle_between, unit
 from gonio.equation import Classes, Loss, Negatives, Sample
-from gonio.geometry import angle_between, unit
 from gonio.margin_loss import Memory, mass_weighted
 
 ROWS = 2**20

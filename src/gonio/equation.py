@@ -6,7 +6,7 @@
 c_ij is the score of class j before any rule (a cosine, or an inner product), s_i the scale. The own
 class y is peeled off the matrix product: the target rule, the scale and the penalty see (batch,)
 vectors and are ordinary torch (`gonio.margin_loss`). Only the pool over the negatives touches all classes;
-how that is computed is a backend's business (`gonio.negatives`).
+how that is computed is a backend's business (`gonio.engines`).
 """
 
 from collections.abc import Callable, Mapping

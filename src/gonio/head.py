@@ -6,21 +6,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gonio import losses, negatives
+from gonio import engines, losses
+from gonio.base.checks import check_embeddings, check_loss, check_values, check_weights
+from gonio.base.geometry import unit
 from gonio.batchwise import batchwise_loss, has_partner
-from gonio.checks import check_embeddings, check_loss, check_values, check_weights
+from gonio.engines.compaction import LastStep
+from gonio.engines.tile import lean_products, products
 from gonio.equation import Classes, Loss, Negatives
-from gonio.geometry import unit
 from gonio.margin_loss import Memory, margin_loss
 from gonio.measure import among_batch, among_classes
-from gonio.negatives.compaction import LastStep
-from gonio.negatives.tile import lean_products, products
+from gonio.optimizer_in_backward import Attachable, Attachment
 from gonio.reduction import Reduction, check_reduction, reduced
 from gonio.rules.number import at_step_in_tensors, is_scheduled
 from gonio.rules.ranges import whole_number
 from gonio.rules.state import Sizes, Slot, slots
 from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
-from gonio.tilewise import Attachable, Attachment
 from gonio.watch import WeightWatch
 
 
@@ -39,7 +39,7 @@ class Head(Attachable):
         embedding_dim: dimension of the embeddings, >= 1.
         num_classes: number of classes, >= 1.
         loss: a name from `gonio.losses.names()`, or a loss such as `gonio.losses.arcface(margin=0.5)`.
-        backend: "auto", "reference", "chunked", or a backend such as `gonio.negatives.Chunked(512)`.
+        backend: "auto", "reference", "chunked", or a backend such as `gonio.engines.Chunked(512)`.
         ignore_index: rows with this label add nothing to the loss and to any gradient.
         class_counts: (classes,) training samples of each class, for losses that ask for them.
         class_weight: (classes,) finite weights >= 0 of the samples of each class.
@@ -213,13 +213,13 @@ class Head(Attachable):
 
     def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Tensor:
         loss, backend = self.loss, self.backend
-        is_drawn = is_training and isinstance(backend, negatives.Sampled)
+        is_drawn = is_training and isinstance(backend, engines.Sampled)
         # a look at the device, which is worth one at most
         step = self._step_number() if self._is_scheduled or self._slots or is_drawn else 0
         if self._is_scheduled:
             negative = at_step_in_tensors(loss.negative, step, x.dtype)
             loss = replace(loss.at(step), negative=negative)
-        if is_training and isinstance(backend, negatives.Sampled):
+        if is_training and isinstance(backend, engines.Sampled):
             backend = backend.at(step, self.num_classes, targets.labels)
         memory = Memory(self._state, step, is_training)
         if self.weight is None or loss.pairing.against != "classes":
@@ -298,8 +298,8 @@ class Head(Attachable):
 
     @backend.setter
     def backend(self, backend: str | Negatives) -> None:
-        made = negatives.named(backend)
-        negatives.check_backend(made, self.loss, self.label_smoothing)
+        made = engines.named(backend)
+        engines.check_backend(made, self.loss, self.label_smoothing)
         self._backend = made
 
     @property

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from gonio.base.geometry import angle_between, angle_of, unit
 from gonio.equation import Batch, Classes, Loss, Negatives, Sample
-from gonio.geometry import angle_between, angle_of, unit
 from gonio.ranks import place_of_rows
 from gonio.rules import Fixed, Quantity, WithSum
 from gonio.rules.curve import Rule

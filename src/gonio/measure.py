@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from gonio.base.geometry import angle_between, unit
 from gonio.equation import Classes, Loss, Negatives, Sample
-from gonio.geometry import angle_between, unit
 from gonio.rules import Fixed, LogSumExp, Score
 
 NEAREST = Loss(scale=Fixed(1.0), pool=LogSumExp(temperature=0))

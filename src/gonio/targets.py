@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gonio.checks import check_labels, check_weights, describe
+from gonio.base.checks import check_labels, check_weights, describe
 from gonio.equation import Loss
 from gonio.rules import CLASSES, LogSumExp, Softplus
 from gonio.rules.negative import leaves_out

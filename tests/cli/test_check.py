@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from gonio.conformance import CHECKS
+from gonio.contract import CHECKS
 
-RIGHT = "conformance.wrong:Right"
+RIGHT = "contract_of_strangers.wrong:Right"
 MINE = """
 import gonio
 
@@ -25,10 +25,10 @@ def test_a_loss_of_ours_passes(gonio):
 
 
 def test_a_strangers_failure_ends_with_1_and_its_input(gonio):
-    result = gonio("check", "conformance.wrong:Arccos")
+    result = gonio("check", "contract_of_strangers.wrong:Arccos")
     assert result.code == 1
     assert result.err == (
-        "gonio: error: conformance.wrong:Arccos fails 2 of 15: "
+        "gonio: error: contract_of_strangers.wrong:Arccos fails 2 of 15: "
         "target falls with its angle, finite at cosine ±1\n"
     )
     assert "finite at cosine ±1 fails for\n    embeddings = torch.tensor([[" in result.out

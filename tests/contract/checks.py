@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from contract.cases import Case, losses_and_gradients
+from gonio.engines import reference
 from gonio.equation import Negatives, Sample, target_curve
-from gonio.negatives import reference
 
 
 class NotApplicable(Exception):

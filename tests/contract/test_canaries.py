@@ -9,7 +9,7 @@ from torch.autograd.gradcheck import GradcheckError
 
 from contract.cases import Case, case
 from contract.checks import CHECKS, NotApplicable
-from gonio.negatives import Chunked, reference
+from gonio.engines import Chunked, reference
 from gonio.rules import AngularMargin, Detached, Subtract
 
 ARCFACE = case("arcface", {"scale": 8.0})

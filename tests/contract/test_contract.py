@@ -14,7 +14,7 @@ from contract.checks import (
     is_finite_everywhere,
 )
 from gonio import losses
-from gonio.negatives import Chunked
+from gonio.engines import Chunked
 
 pytestmark = WITH_KERNELS
 EVERY = BACKENDS | KERNELS

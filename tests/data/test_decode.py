@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from gonio.base.errors import DataError
 from gonio.data.decode import MAX_PIXELS, decode
-from gonio.errors import DataError
 
 
 def saved(path, image, **options):

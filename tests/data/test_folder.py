@@ -2,8 +2,8 @@ import pytest
 import torch
 from PIL import Image
 
+from gonio.base.errors import ConfigError, DataError
 from gonio.data import open_folder
-from gonio.errors import ConfigError, DataError
 
 
 def write(path, value=0):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
+from gonio.base.errors import ConfigError, DataError
 from gonio.data import open_data
-from gonio.errors import ConfigError, DataError
 
 
 def test_digits_come_in_their_own_size():

@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gonio.base.errors import DataError
 from gonio.data import ArrayImages, select_identities, split_by_identity
-from gonio.errors import DataError
 
 
 def images_of(counts):

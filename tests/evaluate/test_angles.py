@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gonio.errors import DataError
+from gonio.base.errors import DataError
 from gonio.evaluate import angles
 from gonio.evaluate.angles import angle_between, nearest_centres
 from gonio.evaluate.pairs import TILE

@@ -5,7 +5,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from gonio.errors import DataError
+from gonio.base.errors import DataError
 from gonio.evaluate import Report, evaluate_embeddings, report_table
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from gonio.errors import DataError
+from gonio.base.errors import DataError
 from gonio.evaluate.samples import prepare
 
 

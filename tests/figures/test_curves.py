@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from gonio import Annealing, losses
+from gonio.base.errors import ConfigError
 from gonio.equation import target_curve
-from gonio.errors import ConfigError
 from gonio.figures import sphere
 from gonio.figures.intra_inter import IntraInter
 from gonio.figures.regions_scale import NORM, RegionsScale

@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from gonio import figures, losses
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 from gonio.figures.style import save
 from gonio.rules import CLASSES
 

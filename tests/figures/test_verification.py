@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gonio.errors import ConfigError, DataError
+from gonio.base.errors import ConfigError, DataError
 from gonio.evaluate import verify
 from gonio.figures.style import new_axes, save
 from gonio.figures.verification import RocDisplay, ScoreHistogramDisplay

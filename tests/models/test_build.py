@@ -3,7 +3,7 @@ import importlib.util
 import pytest
 import torch
 
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 from gonio.models import backbone_names, build_backbone
 
 SHAPE = {"embedding_dim": 12, "image_size": 16, "channels": 3}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 from gonio.models import IResNet, build_backbone
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3)}

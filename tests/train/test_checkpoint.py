@@ -4,7 +4,7 @@ import shutil
 import pytest
 import torch
 
-from gonio.errors import CheckpointError
+from gonio.base.errors import CheckpointError
 from gonio.train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 
 

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from gonio import losses
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 from gonio.rules import Annealing, Learned, PerClass, Ramp
 from gonio.rules.scale import Auto
 from gonio.train import (

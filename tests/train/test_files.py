@@ -5,8 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gonio.durable import write_json, write_text
-from gonio.errors import ConfigError
+from gonio.base.durable import write_json, write_text
+from gonio.base.errors import ConfigError
 from gonio.train import TrainConfig
 from gonio.train.config_file import parse_yaml, read_yaml, to_yaml
 from gonio.train.loop import Metrics

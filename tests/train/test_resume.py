@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
+from gonio.base.durable import sha256
+from gonio.base.errors import CheckpointError
 from gonio.data import open_data
-from gonio.durable import sha256
-from gonio.errors import CheckpointError
 from gonio.train import TargetsConfig, train, trainer
 from train.runs import STEPS, change, folder_of, metrics_of, run_config
 

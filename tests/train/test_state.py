@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from gonio.base.errors import CheckpointError, ConfigError
 from gonio.data import open_data
-from gonio.errors import CheckpointError, ConfigError
 from gonio.train import LossConfig
 from gonio.train.loop import training_steps
 from gonio.train.state import TrainState

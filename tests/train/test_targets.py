@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gonio.durable import sha256
-from gonio.errors import ConfigError
+from gonio.base.durable import sha256
+from gonio.base.errors import ConfigError
 from gonio.train import LossConfig, TargetsConfig, train
 from gonio.train.build_head import build_head
 from gonio.train.mixup import mixed

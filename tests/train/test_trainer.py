@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
+from gonio.base.durable import sha256
+from gonio.base.errors import CheckpointError, ConfigError, DataError
 from gonio.data import to_float
-from gonio.durable import sha256
-from gonio.errors import CheckpointError, ConfigError, DataError
 from gonio.train import DivergedError, embed, load_backbone, train
 from gonio.train.checkpoint import newest_checkpoint
 from train.runs import STEPS, change, folder_of, metrics_of, run_config

@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from gonio import conformance
+from gonio import contract
+from gonio.base.errors import ConfigError, GonioError
 from gonio.cli.named_loss import named_loss
 from gonio.cli.output import show
 from gonio.cli.parser import Parser
-from gonio.conformance import CHECKS, Sizes, Subject
+from gonio.contract import CHECKS, Sizes, Subject
 from gonio.data.progress import track
-from gonio.errors import ConfigError, GonioError
 from gonio.train.config_file import parse_yaml
 
 EXAMPLES = """\
@@ -60,7 +60,7 @@ def run(arguments: Sequence[str]) -> None:
             raise ConfigError(f"{option}: {size} is below {least}")
     subject = _subject(chosen.name, dict(map(_setting, chosen.set)), chosen.claim)
     verdicts = {
-        name: conformance.examine(subject, CHECKS[name], sizes)
+        name: contract.examine(subject, CHECKS[name], sizes)
         for name in track(CHECKS, subject.name, len(CHECKS))
     }
     if chosen.json:
@@ -69,11 +69,11 @@ def run(arguments: Sequence[str]) -> None:
             "as": subject.claim and subject.claim.name,
             **sizes._asdict(),
         }
-        checks = conformance.to_dict(subject, verdicts)
+        checks = contract.to_dict(subject, verdicts)
         print(json.dumps(about | {"checks": checks}, indent=2, ensure_ascii=False))
     else:
-        show(conformance.verdict_table(subject, verdicts))
-        print(conformance.inputs(subject, verdicts))
+        show(contract.verdict_table(subject, verdicts))
+        print(contract.inputs(subject, verdicts))
     failed = [name for name, verdict in verdicts.items() if verdict.status == "fail"]
     if failed:
         raise GonioError(
@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> None:
 def _subject(name: str, settings: dict[str, Any], claim: str | None) -> Subject:
     """What is checked, with the loss whose formula it is compared with: one of ours with itself."""
     if ":" in name:
-        subject = conformance.imported(name, settings)
+        subject = contract.imported(name, settings)
         return subject if claim is None else subject.claims(_row(claim, {}))
     if "." in name:
         raise ConfigError(f"{name}: a loss of another package is spelled package.module:Class")
@@ -94,7 +94,7 @@ def _subject(name: str, settings: dict[str, Any], claim: str | None) -> Subject:
 def _row(text: str, settings: dict[str, Any], backend: str = "auto") -> Subject:
     """`arcface` or `{name: arcface, margin: 0.3}` -> that loss of the table."""
     label, loss = named_loss(text, "--as", settings)
-    return conformance.of_loss(label, loss, backend)
+    return contract.of_loss(label, loss, backend)
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple, get_args
 
+from gonio.base.errors import ConfigError
 from gonio.cli.parser import check_known
 from gonio.cli.settings import settings_of
 from gonio.cli.train_parser import FLAGS, explained, shown_kind, train_parser
-from gonio.errors import ConfigError
 from gonio.train.config import TrainConfig, dotted
 from gonio.train.config_file import read_yaml
 from gonio.train.run_folder import RunFolder

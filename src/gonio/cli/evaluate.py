@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
+from gonio.base.durable import write_json
+from gonio.base.errors import ConfigError, DataError
 from gonio.cli.configuration import read_config
 from gonio.cli.output import show
 from gonio.cli.parser import Parser
 from gonio.data import Images
-from gonio.durable import write_json
-from gonio.errors import ConfigError, DataError
 from gonio.evaluate import report_table
 from gonio.train.config import TrainConfig
 from gonio.train.evaluation import evaluate_backbone, write_results

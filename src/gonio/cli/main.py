@@ -11,8 +11,8 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from gonio.base.errors import GonioError
 from gonio.cli.parser import check_known
-from gonio.errors import GonioError
 
 HELP = """\
 usage: gonio COMMAND [options]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gonio import losses
+from gonio.base.errors import ConfigError
 from gonio.equation import Loss
-from gonio.errors import ConfigError
 from gonio.train.config_file import parse_yaml
 from gonio.train.loss_config import LossConfig
 

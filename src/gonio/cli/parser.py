@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Iterable
 from typing import NoReturn
 
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 
 
 class Parser(argparse.ArgumentParser):

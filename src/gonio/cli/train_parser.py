@@ -9,8 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from gonio import losses
+from gonio.base.errors import ConfigError
 from gonio.cli.settings import Setting
-from gonio.errors import ConfigError
 
 EXAMPLES = """\
 A section given as one word is named by it: --loss NAME is --loss.name NAME.

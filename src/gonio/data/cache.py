@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gonio.durable import replacing
+from gonio.base.durable import replacing
 
 Arrays = dict[str, NDArray[Any]]
 

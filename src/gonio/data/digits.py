@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from gonio.base.errors import ConfigError
 from gonio.data.images import ArrayImages
-from gonio.errors import ConfigError
 
 
 def digits() -> ArrayImages:

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gonio.base.errors import ConfigError, DataError
 from gonio.data.decode import decode
 from gonio.data.progress import track
-from gonio.errors import ConfigError, DataError
 
 MEMORY_BUDGET = 2 * 1024**3
 """Bytes of pixels up to which the images of a folder are kept in memory."""

@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, features
 
+from gonio.base.errors import ConfigError, DataError
 from gonio.data.cache import Arrays, cached
 from gonio.data.images import ArrayImages
 from gonio.data.progress import track
-from gonio.errors import ConfigError, DataError
 
 SIZE = 32
 

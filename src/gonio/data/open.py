@@ -5,11 +5,11 @@ from pathlib import Path
 
 from torch.nn.functional import interpolate
 
+from gonio.base.errors import ConfigError
 from gonio.data.digits import digits
 from gonio.data.folder import open_folder
 from gonio.data.glyphs import glyphs
 from gonio.data.images import ArrayImages, Images
-from gonio.errors import ConfigError
 
 BUILT_IN = {"digits": digits, "glyphs": glyphs}
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gonio.base.errors import ConfigError, DataError
 from gonio.data.images import Images
-from gonio.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from gonio.errors import DataError
+from gonio.base.errors import DataError
 
 Record = TypeVar("Record")
 

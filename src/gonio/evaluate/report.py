@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from gonio.durable import write_text
-from gonio.errors import DataError
+from gonio.base.durable import write_text
+from gonio.base.errors import DataError
 from gonio.evaluate import record
 from gonio.evaluate.angles import Angles, angles
 from gonio.evaluate.samples import Array, prepare

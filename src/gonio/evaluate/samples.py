@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gonio.checks import describe
-from gonio.errors import DataError
+from gonio.base.checks import describe
+from gonio.base.errors import DataError
 
 Array = Tensor | NDArray[Any]
 

@@ -12,8 +12,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, Self
 
+from gonio.base.errors import unknown_name
 from gonio.equation import Loss
-from gonio.errors import unknown_name
 from gonio.figures import style
 from gonio.figures.angle_plane import AnglePlane
 from gonio.figures.intra_inter import IntraInter

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gonio.durable import replacing
-from gonio.errors import ConfigError
+from gonio.base.durable import replacing
+from gonio.base.errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 
 from gonio import losses
+from gonio.base.errors import ConfigError
 from gonio.equation import Loss
-from gonio.errors import ConfigError
 from gonio.head import Head
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gonio.errors import DataError
+from gonio.base.errors import DataError
 from gonio.evaluate.curves import RocCurve, ScoreHistogram, roc_curve, score_histogram
 from gonio.evaluate.metrics import (
     FEW_FALSE_ACCEPTS,

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, ParamSpec, get_args, get_origin, get_type_hints
 
+from gonio.base.errors import ConfigError, unknown_name
+from gonio.base.importing import imported, said
 from gonio.equation import Loss
-from gonio.errors import ConfigError, unknown_name
-from gonio.importing import imported, said
 from gonio.rules.ranges import one_of
 
 P = ParamSpec("P")

@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import nn
 
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 from gonio.models.external import build_imported, build_timm
 from gonio.models.iresnet import DEPTHS, IResNet
 from gonio.models.small import SmallNet

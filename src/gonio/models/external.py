@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 
 
 def build_timm(model: str, *, embedding_dim: int, image_size: int, channels: int) -> nn.Module:

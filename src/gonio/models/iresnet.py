@@ -8,7 +8,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 
 DEPTHS = {
     18: (2, 2, 2, 2),

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gonio.geometry import angle_of
+from gonio.base.geometry import angle_of
 from gonio.rules.number import Number, extremes, resolved
 from gonio.rules.ranges import at_least_zero, one_of
 from gonio.rules.target import folded_cosine

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from gonio import losses
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 from gonio.head import Head
 from gonio.targets import check_several_labels, check_smoothing
 from gonio.train.config import TrainConfig

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gonio.durable import sha256, sync, write_json, write_tensors
-from gonio.errors import CheckpointError
+from gonio.base.durable import sha256, sync, write_json, write_tensors
+from gonio.base.errors import CheckpointError
 
 FORMAT = 1
 KEPT = 2

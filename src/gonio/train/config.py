@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 from gonio.train.loss_config import LossConfig
 
 

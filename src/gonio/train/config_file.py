@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 from gonio.train.config import TrainConfig
 
 

@@ -5,9 +5,9 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from gonio.base.errors import GonioError
 from gonio.data import Images, to_float
 from gonio.data.progress import track
-from gonio.errors import GonioError
 from gonio.evaluate import Report, evaluate_embeddings
 from gonio.figures import style
 from gonio.figures.verification import RocDisplay, ScoreHistogramDisplay

@@ -8,8 +8,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from gonio.durable import sha256, write_json, write_tensors
-from gonio.errors import CheckpointError
+from gonio.base.durable import sha256, write_json, write_tensors
+from gonio.base.errors import CheckpointError
 from gonio.models import build_backbone
 from gonio.train.config import TrainConfig
 from gonio.train.run_folder import RunFolder

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from gonio.errors import GonioError
+from gonio.base.errors import GonioError
 
 
 class Interrupted(GonioError):

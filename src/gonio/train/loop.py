@@ -8,8 +8,8 @@ from itertools import islice
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from gonio.base.errors import GonioError
 from gonio.data import Images, to_float
-from gonio.errors import GonioError
 from gonio.train.config import TrainConfig
 from gonio.train.mixup import Batch, mixed
 from gonio.train.optimise import learning_rate

@@ -9,7 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from gonio import losses
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 from gonio.rules import Annealing, Auto, Learned, PerClass, Quantity, Ramp, Schedule
 from gonio.rules.scale import Scale
 

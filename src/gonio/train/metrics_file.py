@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
-from gonio.durable import write_text
+from gonio.base.durable import write_text
 from gonio.train.loop import Metrics
 
 

@@ -1,6 +1,6 @@
 """Whether a checkpoint belongs to the run that is to go on."""
 
-from gonio.errors import CheckpointError
+from gonio.base.errors import CheckpointError
 from gonio.train.checkpoint import Checkpoint
 from gonio.train.config import TrainConfig, dotted
 from gonio.train.split import Fingerprint

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from gonio.durable import write_json, write_text
-from gonio.errors import CheckpointError, ConfigError
+from gonio.base.durable import write_json, write_text
+from gonio.base.errors import CheckpointError, ConfigError
 from gonio.train.config import TrainConfig
 from gonio.train.config_file import to_yaml
 

@@ -4,8 +4,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from gonio.base.errors import DataError
 from gonio.data import Images, open_data, split_by_identity
-from gonio.errors import DataError
 from gonio.train.config import DataConfig
 
 Fingerprint = dict[str, int | str]

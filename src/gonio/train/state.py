@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from gonio.errors import CheckpointError
+from gonio.base.errors import CheckpointError
 from gonio.models import build_backbone
 from gonio.train.build_head import build_head
 from gonio.train.config import DataConfig, ModelConfig, TrainConfig

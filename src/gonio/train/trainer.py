@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from gonio.errors import ConfigError
+from gonio.base.errors import ConfigError
 from gonio.train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from gonio.train.config import TrainConfig
 from gonio.train.export import export_model

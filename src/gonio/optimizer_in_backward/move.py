@@ -1,0 +1,162 @@
+"""One step of the weight, taken tile by tile by the optimizer's own arithmetic."""
+
+import copy
+from bisect import bisect_left
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gonio.engines.memory import needing
+from gonio.engines.tile import rows_of
+from gonio.optimizer_in_backward.applied import applied
+from gonio.optimizer_in_backward.lazy import BLOCK, LazyRows
+
+
+class Move:
+    """One step of the weight.
+
+    An optimizer of the same class, with rows of the weight, of their gradient and of their state, does
+    the arithmetic. The rows of the batch's own classes, whose gradient is complete only at the end, are
+    set aside as they were, and take their step from there.
+
+    Args:
+        optimizer: has the state.
+        weight: (classes, dim) or (classes, centers, dim).
+        own: (n,) own classes of the batch, sorted, each once.
+        lazy: takes the step later of rows without a gradient; None takes it now.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, weight: nn.Parameter, own: Tensor, lazy: LazyRows | None
+    ) -> None:
+        self._optimizer, self._parameter, self._lazy = optimizer, weight, lazy
+        self._group = group_of(optimizer, weight)
+        self._weight = _flat(weight.detach())
+        state = optimizer.state.get(weight, {})
+        self._before = {
+            name: _flat(value) for name, value in state.items() if _has_rows(value, weight)
+        }
+        self._shared = {
+            name: value
+            for name, value in state.items()
+            if value is not None and name not in self._before
+        }
+        self._made: dict[str, Tensor] = {}
+        self._own = self._rows_of(own)
+        self._own_list: list[int] = self._own.tolist()
+        self._own_weight = self._weight[self._own]
+        self._own_before = {name: value[self._own] for name, value in self._before.items()}
+        self._own_gradient = torch.zeros_like(self._own_weight)
+        self._is_taken = torch.zeros(len(self._weight), dtype=torch.bool, device=own.device)
+
+    def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
+        """Step all of the rows; `finish` overwrites those of the own classes."""
+        gradient = gradient.to(self._weight.dtype)
+        if isinstance(rows, slice):
+            here = slice(*(bisect_left(self._own_list, end) for end in (rows.start, rows.stop)))
+            self._own_gradient[here] = gradient[self._own[here] - rows.start]
+        else:
+            place = torch.searchsorted(rows, self._own).clamp(max=len(rows) - 1)
+            is_here = rows[place] == self._own
+            self._own_gradient[is_here] = gradient[place[is_here]]
+        self._is_taken[rows] = True
+        weight = self._weight[rows]
+        before = {name: value[rows] for name, value in self._before.items()}
+        state = before | copy.deepcopy(self._shared)  # a step of each tile is one of the counter
+        for name, value in self._stepped(weight, gradient, state).items():
+            is_there = value is before.get(name) and isinstance(rows, slice)
+            if _has_rows(value, gradient) and not is_there:
+                self._whole(name, value)[rows] = value
+        if not isinstance(rows, slice):  # the rows are a copy
+            self._weight[rows] = weight
+
+    def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
+        """Step the own rows, and leave the state as the ordinary optimizer would."""
+        if self._lazy is None:
+            self._take_the_rest()
+        total = self._own_gradient
+        if gradient is not None:
+            total = _added(self._own, total, self._rows_of(classes), _flat(gradient))
+        state = self._stepped(self._own_weight, total, self._own_before | self._shared)
+        self._weight[self._own] = self._own_weight
+        for name, value in state.items():
+            if _has_rows(value, total):
+                self._whole(name, value)[self._own] = value
+            else:
+                self._shared[name] = value
+        shape = self._parameter.shape
+        made = {name: value.view(shape) for name, value in self._made.items()} | self._shared
+        if made:
+            self._optimizer.state[self._parameter].update(made)
+        self._parameter.grad = applied(self._parameter)
+        if self._lazy is not None:
+            self._is_taken[self._own] = True
+            has_moved = self._is_taken.view(len(self._parameter), -1)[:, 0]
+            is_first = "momentum_buffer" not in self._before
+            self._lazy.step(self._group, makes_momentum=is_first, has_moved=has_moved)
+
+    def _take_the_rest(self) -> None:
+        """Step the rows without a gradient, which momentum and decay move."""
+        size = max(1, BLOCK // self._weight.shape[1])
+        for rows in torch.split((~self._is_taken).nonzero()[:, 0], size):
+            if len(rows):
+                self.take(rows, self._weight.new_zeros(len(rows), self._weight.shape[1]))
+
+    def _stepped(self, weight: Tensor, gradient: Tensor, state: dict[str, Any]) -> dict[str, Any]:
+        """Step rows of the weight in place -> their new state, in place where there was one."""
+        rows = nn.Parameter(weight)
+        rows.grad = gradient
+        kind: Any = type(self._optimizer)
+        shadow = kind([self._group | {"params": [rows]}])
+        shadow.state[rows] = state
+        kind.step.__wrapped__(shadow)  # without anyone's hooks
+        found: dict[str, Any] = shadow.state[rows]
+        return found
+
+    def _whole(self, name: str, like: Tensor) -> Tensor:
+        """State of all rows; where there was none, it is made."""
+        if name in self._before:
+            return self._before[name]
+        if name not in self._made:
+            size = self._weight.numel() * like.element_size()
+            mend = "torch.optim.SGD without momentum keeps none"
+            with needing(f"the optimizer's {name} of head.weight", size, mend):
+                self._made[name] = torch.zeros_like(self._weight, dtype=like.dtype)
+        return self._made[name]
+
+    def _rows_of(self, classes: Tensor) -> Tensor:
+        """(n,) classes -> the rows of the flattened weight that are theirs, in order."""
+        return rows_of(classes, len(self._weight) // len(self._parameter))
+
+
+def group_of(optimizer: Optimizer, weight: nn.Parameter) -> dict[str, Any]:
+    """The settings that the optimizer has for the weight.
+
+    Raises:
+        ValueError: it has none.
+    """
+    for group in optimizer.param_groups:
+        if any(parameter is weight for parameter in group["params"]):
+            return group
+    raise ValueError(
+        "optimizer: head.weight is not among its parameters; build it with head.parameters()"
+    )
+
+
+def _added(own: Tensor, total: Tensor, rows: Tensor, gradient: Tensor) -> Tensor:
+    """(n, dim) totals of the `own` rows, and the (m, dim) gradients of `rows` in the order they come."""
+    place = torch.cat([own, rows])
+    count = torch.unique(place, return_counts=True)[1]
+    ordered = torch.cat([total, gradient])[place.argsort(stable=True)]
+    return torch.segment_reduce(ordered, "sum", lengths=count, axis=0)
+
+
+def _flat(of_classes: Tensor) -> Tensor:
+    """(n, ..., dim) -> (rows, dim)."""
+    return of_classes.view(-1, of_classes.shape[-1])
+
+
+def _has_rows(value: object, weight: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.shape == weight.shape

@@ -1,0 +1,179 @@
+"""Negatives drawn anew at each step."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+import gonio
+from gonio import losses
+from gonio.engines import Chunked, Sampled, reference
+
+DIM, CLASSES = 6, 60
+
+
+def made(backend, loss="cosface", size=12, **keywords):
+    torch.manual_seed(0)
+    head = gonio.Head(
+        DIM,
+        CLASSES,
+        loss=loss,
+        backend=backend,
+        dtype=torch.float64,
+        class_counts=torch.arange(1, CLASSES + 1),
+        **keywords,
+    )
+    return head, torch.randn(size, DIM, dtype=torch.float64), torch.randint(0, CLASSES, (size,))
+
+
+def gradients(head, embeddings, labels, **keywords):
+    x = embeddings.clone().requires_grad_()
+    head.zero_grad()
+    loss = head(x, labels, **keywords)
+    loss.sum().backward()
+    grads = {
+        name: one.grad.clone() for name, one in head.named_parameters() if one.grad is not None
+    }
+    return {"loss": loss.detach(), "embeddings": x.grad} | grads
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.5, -1])
+def test_a_rate_out_of_range_is_refused(rate):
+    with pytest.raises(ValueError, match=r"rate: .* is out of range \(0, 1\]"):
+        Sampled(rate)
+
+
+def test_what_cannot_be_sampled_is_refused():
+    with pytest.raises(TypeError, match=r"backend: .* pass Chunked"):
+        Sampled(0.5, backend=reference)
+    with pytest.raises(ValueError, match=r"label_smoothing: .*all classes"):
+        made(Sampled(0.5), label_smoothing=0.1)
+    with pytest.raises(ValueError, match=r"backend: Sampled draws class weights"):
+        gonio.Head(DIM, CLASSES, loss="supcon", backend=Sampled(0.5))
+
+
+def test_the_classes_of_the_batch_are_always_drawn():
+    labels = torch.tensor([3, 59, 3, 0])
+    drawn = Sampled(0.25).draw(CLASSES, labels, step=0)
+    assert len(drawn) == 15
+    assert drawn.tolist() == sorted(set(drawn.tolist()))
+    assert set(labels.tolist()) <= set(drawn.tolist())
+    many = Sampled(0.01).draw(CLASSES, torch.arange(40), step=0)
+    assert many.tolist() == list(range(40))
+
+
+def test_every_other_class_has_the_same_chance():
+    count = torch.zeros(CLASSES)
+    for step in range(2000):
+        count[Sampled(0.25).draw(CLASSES, torch.tensor([7]), step)] += 1
+    assert count[7] == 2000
+    others = torch.cat([count[:7], count[8:]]) / 2000
+    # 14 of 59, give or take five standard deviations of a binomial
+    assert (others - 14 / 59).abs().max() < 5 * (14 / 59 * 45 / 59 / 2000) ** 0.5
+
+
+def test_a_resumed_head_draws_the_same():
+    head, x, labels = made(Sampled(0.2, seed=5), size=4)
+    for _ in range(3):
+        gradients(head, x, labels)
+    other, _, _ = made(Sampled(0.2, seed=5))
+    other.load_state_dict(head.state_dict())
+    another, _, _ = made(Sampled(0.2, seed=6))
+    another.load_state_dict(head.state_dict())
+    found = [gradients(one, x, labels)["loss"] for one in (head, other, another)]
+    assert found[0] == found[1] != found[2]
+    assert gradients(head, x, labels)["loss"] != found[0]  # the next step draws others
+
+
+def among(drawn):
+    """The truth of what is drawn: the reference over these classes alone."""
+
+    def negatives(x, classes, sample, labels, loss):
+        offset = None if classes.offset is None else classes.offset[drawn]
+        some = type(classes)(classes.weight[drawn], offset, drawn)
+        return reference(x, some, sample, labels, loss)
+
+    return negatives
+
+
+WITH_CLASSES = [
+    name for name in losses.names() if losses.get(name).loss().pairing.against == "classes"
+]
+
+
+@pytest.mark.parametrize("name", WITH_CLASSES)
+def test_the_loss_is_that_of_the_drawn_classes(name):
+    head, x, labels = made(Sampled(0.3, Chunked(7)), name)
+    drawn = head.backend.draw(CLASSES, labels, 0)
+    truth = gradients(*made(among(drawn), name))
+    for key, value in gradients(head, x, labels).items():
+        torch.testing.assert_close(value, truth[key], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["cosface", "softmax", "ldam", "sub-center-arcface", "hinge"])
+def test_an_attached_optimizer_moves_the_weight_by_the_drawn_classes(name):
+    head, x, labels = made(Sampled(0.3, Chunked(7)), name)
+    truth, _, _ = made("reference", name)
+    for one in (head, truth):
+        optimizer = torch.optim.SGD(one.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
+        if one is head:
+            head.attach_optimizer(optimizer)
+        for step in range(3):
+            truth.backend = among(Sampled(0.3).draw(CLASSES, labels, step))
+            optimizer.zero_grad()
+            one(x, labels).backward()
+            optimizer.step()
+    torch.testing.assert_close(head.state_dict(), truth.state_dict(), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", WITH_CLASSES)
+def test_all_classes_are_the_backend_itself(name):
+    found, truth = (
+        gradients(*made(backend, name)) for backend in (Sampled(1.0, Chunked(7)), Chunked(7))
+    )
+    for key, value in truth.items():
+        torch.testing.assert_close(found[key], value, rtol=1e-12, atol=1e-12)
+
+
+def test_several_labels_and_ignored_rows():
+    several = torch.stack([torch.arange(12), torch.arange(12) + 30], dim=1)
+    mass = torch.tensor([0.7, 0.3], dtype=torch.float64).repeat(12, 1)
+    mass[3] = torch.tensor([1.0, 0.0])
+    several[5, 1] = -1
+    keywords = {"loss": "arcface", "ignore_index": -1}
+    head, x, _ = made(Sampled(0.5), **keywords)
+    known = torch.cat([several[:5].flatten(), several[6:].flatten()])
+    known = known[known != 33]  # without mass
+    drawn = head.backend.draw(CLASSES, known, 0)
+    assert set(known.tolist()) <= set(drawn.tolist())
+    truth = gradients(made(among(drawn), **keywords)[0], x, several, label_mass=mass)
+    found = gradients(head, x, several, label_mass=mass)
+    for key, value in found.items():
+        torch.testing.assert_close(value, truth[key], rtol=1e-10, atol=1e-10)
+    assert found["embeddings"][5].abs().max() == 0
+
+
+def test_all_classes_count_out_of_training():
+    head, x, labels = made(Sampled(0.1))
+    plain, _, _ = made(Chunked())
+    assert head.eval()(x, labels) == plain.eval()(x, labels)
+    assert torch.equal(head.logits(x), plain.logits(x))
+    for found, truth in zip(head.measure(x, labels), plain.measure(x, labels), strict=True):
+        assert torch.equal(found, truth)
+
+
+def test_it_prints_compares_and_is_made_again():
+    backend = Sampled(0.1, Chunked(9), seed=3)
+    assert replace(backend) == backend != Sampled(0.1, Chunked(9))
+    assert "rate=0.1" in repr(backend)
+
+
+def test_a_gradient_that_is_held_is_not_overwritten():
+    head = gonio.Head(8, 200, backend=Sampled(0.1, Chunked(16)))
+    x, labels = torch.randn(4, 8), torch.arange(4)
+    head(x, labels).backward()
+    held, head.weight.grad = head.weight.grad, None
+    before = held.clone()
+    head(x, labels + 50).backward()
+    assert torch.equal(held, before)
+    assert not torch.equal(head.weight.grad, before)
