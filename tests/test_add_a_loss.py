@@ -67,7 +67,7 @@ def test_the_loss_is_in_the_table_a_head_and_a_choice_of_training(edited):
     assert f"  name: {NAME}\n  margin: 2.0\n  scale: 30.0\n" in result.stdout
 
 
-def test_the_loss_is_held_to_the_contract_on_every_backend(edited):
+def test_the_loss_is_held_to_every_point_of_the_contract(edited):
     _, python = edited
     contract = ("tests/contract/test_contract.py", "-k", f"{NAME} or every_row_has_a_formula")
     result = python("-m", "pytest", "-v", "-p", "no:cacheprovider", *contract)
