@@ -10,6 +10,7 @@ from contract.cases import BACKENDS, CASES, KERNELS, WITH_KERNELS
 from gonio import losses
 from gonio.contract import POINTS, Sizes, examine, of_loss
 from gonio.engines import Chunked, Fused
+from gonio.rules import Bias
 
 pytestmark = WITH_KERNELS
 
@@ -132,6 +133,15 @@ def launched(case, engine):
 def test_rounded_products_are_finite(case, point):
     """What else the contract asks for has more digits than bfloat16; `test_chunked.py` has its own."""
     holds(case.subject(Chunked(7, mode="stash", precision="bf16")), point, Sizes(5, 4))
+
+
+def test_an_offset_may_make_scores_wider_than_any_sum_without_a_maximum_holds():
+    """Bounded by their scale, cosines can do without the maximum; beside a wide bias they cannot."""
+    subject = of_loss("wide", replace(losses.cosface(), offset=Bias()), Chunked(7))
+    batch = subject.batch(Sizes(23, 5))
+    wide = replace(batch, bias=100 * batch.bias)
+    verdict = POINTS["float32 embeddings"].check(subject, wide)
+    assert verdict.status == "pass", verdict
 
 
 # one of each form of head, since tracing takes seconds
