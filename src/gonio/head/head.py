@@ -8,23 +8,26 @@ from torch import Tensor, nn
 
 from gonio import engines, losses
 from gonio.base.checks import check_embeddings, check_loss, check_values, check_weights
-from gonio.base.geometry import unit
 from gonio.batchwise import batchwise_loss, has_partner
 from gonio.engines.compaction import LastStep
-from gonio.engines.tile import lean_products, products
-from gonio.equation import Classes, Loss, Negatives
-from gonio.margin_loss import Memory, margin_loss
-from gonio.measure import among_batch, among_classes
+from gonio.engines.seam import Classes, Negatives
+from gonio.head.fingerprint import Fingerprint
+from gonio.head.logits import plain_logits
+from gonio.head.measure import among_batch, among_classes
+from gonio.head.reduction import Reduction, check_reduction, reduced
+from gonio.head.state import KeepsState
+from gonio.head.watch import WeightWatch
+from gonio.loss import Loss
+from gonio.margin_loss import Result, margin_loss
 from gonio.optimizer_in_backward import Attachable, Attachment
-from gonio.reduction import Reduction, check_reduction, reduced
+from gonio.rules.facts import Memory
 from gonio.rules.number import at_step_in_tensors, is_scheduled
 from gonio.rules.ranges import whole_number
-from gonio.rules.state import Sizes, Slot, slots
+from gonio.rules.state import Sizes, states
 from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
-from gonio.watch import WeightWatch
 
 
-class Head(Attachable):
+class Head(Attachable, KeepsState):
     """Class weights and a softmax-based loss with a margin.
 
     Put `head.parameters()` into the optimizer beside the backbone's. Computation is in float32 (or
@@ -107,22 +110,13 @@ class Head(Attachable):
         has_weight = self.loss.pairing.against != "batch"
         self.weight = nn.Parameter(torch.empty(shape, **new)) if has_weight else None
         counts = None if class_counts is None else class_counts.detach().cpu()
-        self._slots = slots(self.loss, Sizes(num_classes, embedding_dim, counts))
-        for name, slot in self._slots.items():
-            self._keep(name, slot, new)
+        self._make(states(self.loss, Sizes(num_classes, embedding_dim, counts)), new)
+        self._fingerprint = Fingerprint.of(self.loss, self._states, class_weight)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=device))
         self._class_weight = None if class_weight is None else class_weight.detach().cpu().float()
         weight = None if class_weight is None else torch.empty(num_classes, device=device)
         self.register_buffer("class_weight", weight, persistent=False)
         self.reset_parameters()
-
-    def _keep(self, name: str, slot: Slot, new: dict[str, Any]) -> None:
-        kind = slot.dtype(new["dtype"] or torch.get_default_dtype())
-        tensor = torch.empty(slot.shape, device=new["device"], dtype=kind)
-        if slot.is_learned:
-            self.register_parameter(name, nn.Parameter(tensor))
-        else:
-            self.register_buffer(name, tensor)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -133,8 +127,7 @@ class Head(Attachable):
             nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
         if self.class_weight is not None and self._class_weight is not None:
             self.class_weight.copy_(self._class_weight)
-        for name, slot in self._slots.items():
-            slot.fill(getattr(self, name))
+        self._begin()
 
     def attach_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """From now on move the weight in backward, tile by tile: its gradient never exists.
@@ -154,7 +147,7 @@ class Head(Attachable):
             ValueError: a loss, backend or setting that does not go with it, or a weight that has a
                 gradient.
         """
-        memory = Memory(self._state, self._step_number())
+        memory = Memory(self._kept, self._step_number())
         new = Attachment(optimizer, self.weight, self.backend, self.current_loss, memory)
         self.detach_optimizer()
         self._attachment = new
@@ -204,33 +197,35 @@ class Head(Attachable):
                 self._attachment.check(embeddings)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = self._computed(embeddings)
-            per_sample = self._per_sample(embeddings, targets.to(embeddings.dtype), is_training)
+            targets = targets.to(embeddings.dtype)
+            per_sample, changes = self._per_sample(embeddings, targets, is_training)
         check_loss(per_sample, rows, self.named_parameters())
         if is_training:
             self.step += 1
+            if changes:
+                self._commit(changes)
         weight = self._weights(targets, sample_weight, per_sample)
         return reduced(per_sample, weight, reduction, rows, batch)
 
-    def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Tensor:
+    def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Result:
         loss, backend = self.loss, self.backend
         is_drawn = is_training and isinstance(backend, engines.Sampled)
         # a look at the device, which is worth one at most
-        step = self._step_number() if self._is_scheduled or self._slots or is_drawn else 0
+        step = self._step_number() if self._is_scheduled or self._states or is_drawn else 0
         if self._is_scheduled:
             negative = at_step_in_tensors(loss.negative, step, x.dtype)
             loss = replace(loss.at(step), negative=negative)
         if is_training and isinstance(backend, engines.Sampled):
             backend = backend.at(step, self.num_classes, targets.labels)
-        memory = Memory(self._state, step, is_training)
+        memory = Memory(self._kept, step, is_training)
         if self.weight is None or loss.pairing.against != "classes":
             labels = targets.labels[:, 0]
-            losses: Tensor = batchwise_loss(x, self.weight, labels, loss, backend, memory)
-            return losses
-        offset = loss.offset(memory.state)
+            return Result(batchwise_loss(x, self.weight, labels, loss, backend, memory))
+        offset = loss.offset(memory)
         offset = None if offset is None else offset.to(x.dtype).expand(self.num_classes)
         classes = Classes(self.weight, offset)
         if self._attachment is not None and is_training and self.weight.requires_grad:
-            moving: Tensor = self._attachment.losses(x, classes, targets, loss, backend, memory)
+            moving: Result = self._attachment.losses(x, classes, targets, loss, backend, memory)
             return moving
         self.catch_up()
         return margin_loss(x, classes, targets, loss, backend, memory)
@@ -257,15 +252,9 @@ class Head(Attachable):
             raise ValueError("loss: it has no class weights, so there are no logits of classes")
         check_embeddings(embeddings, self.embedding_dim, self.step.device)
         self.catch_up()
-        loss, state = self.current_loss, self._state
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = self._computed(embeddings)
-            x, norm = unit(embeddings)
-            x = x if loss.score.unit_embedding else embeddings
-            scores = products if torch.is_grad_enabled() else lean_products
-            logits = loss.scale(norm, state)[:, None] * scores(x, self.weight, loss.score)
-            offset = loss.offset.after_training(state)
-            return logits if offset is None else logits + offset.to(x.dtype)
+            return plain_logits(embeddings, self.weight, self.current_loss, Memory(self._kept))
 
     @torch.no_grad()
     def measure(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -306,11 +295,6 @@ class Head(Attachable):
     def last_step(self) -> LastStep | None:
         """What the backend has to tell of its last backward pass; None if it tells nothing."""
         return getattr(self.backend, "last_step", None)
-
-    @property
-    def _state(self) -> dict[str, Tensor]:
-        """What the loss learns or remembers, by name."""
-        return {name: getattr(self, name) for name in self._slots}
 
     @property
     def current_loss(self) -> Loss:
