@@ -314,38 +314,6 @@ def test_bad_keywords_of_a_call_are_named():
         head(embeddings, labels, sample_weight=torch.ones(3))
 
 
-def train(head, optimizer, steps):
-    for _ in range(steps):
-        optimizer.zero_grad()
-        head(torch.randn(4, DIM), torch.arange(4)).backward()
-        optimizer.step()
-
-
-def test_warns_once_if_its_weight_is_in_no_optimizer():
-    head = gonio.Head(DIM, CLASSES)
-    stranger = torch.nn.Linear(2, 2)
-    stranger.weight.grad = torch.ones_like(stranger.weight)
-    optimizer = torch.optim.SGD(stranger.parameters(), lr=0.1)
-    for _ in range(20):
-        head(torch.randn(4, DIM), torch.arange(4)).backward()
-        optimizer.step()
-    with pytest.warns(UserWarning, match=r"Head\(.*num_classes=11\): weight did not move") as seen:
-        head(torch.randn(4, DIM), torch.arange(4))
-    assert seen[0].filename == __file__
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        train(head, optimizer, 30)
-
-
-@pytest.mark.parametrize("foreach", [True, False])
-@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.AdamW])
-def test_does_not_warn_if_the_weight_is_trained(optimizer, foreach):
-    head = gonio.Head(DIM, CLASSES)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        train(head, optimizer(head.parameters(), lr=0.1, foreach=foreach), 30)
-
-
 @pytest.mark.parametrize("backend", ["reference", "chunked"])
 def test_what_a_feature_norm_multiplies_may_be_left_out(backend):
     loss = gonio.Loss(FeatureNorm(), negative=Filter(-0.1))

@@ -138,6 +138,12 @@ class Loss:
         """Whether the samples of a batch meet, so that none has a loss of its own."""
         return self.pairing != CLASSES or isinstance(self.mining, Hardest)
 
+    def weight_shape(self, num_classes: int, embedding_dim: int) -> tuple[int, ...] | None:
+        """Of the class weights; None where there are none."""
+        if self.pairing.against == "batch":
+            return None
+        return self.score.weight_shape(num_classes, embedding_dim)
+
     def at(self, step: int) -> "Loss":
         """The loss at a training step: every schedule in it replaced by its number."""
         return at_step(self, step)

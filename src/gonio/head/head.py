@@ -6,24 +6,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gonio import engines, losses
-from gonio.base.checks import check_embeddings, check_loss, check_values, check_weights
+from gonio import engines
+from gonio.base.checks import check_embeddings, check_weights
 from gonio.batchwise import batchwise_loss, has_partner
 from gonio.engines.compaction import LastStep
 from gonio.engines.seam import Classes, Negatives
-from gonio.head.fingerprint import Fingerprint
+from gonio.head.checked import checked_labels, checked_losses
+from gonio.head.exchange import as_loss, check_exchange
 from gonio.head.logits import plain_logits
 from gonio.head.measure import among_batch, among_classes
 from gonio.head.reduction import Reduction, check_reduction, reduced
 from gonio.head.state import KeepsState
-from gonio.head.watch import WeightWatch
+from gonio.head.watch import watch
 from gonio.loss import Loss
 from gonio.margin_loss import Result, margin_loss
 from gonio.optimizer_in_backward import Attachable, Attachment
 from gonio.rules.facts import Memory
-from gonio.rules.number import at_step_in_tensors, is_scheduled
+from gonio.rules.number import at_step_in_tensors
 from gonio.rules.ranges import whole_number
-from gonio.rules.state import Sizes, states
+from gonio.rules.state import Sizes
 from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
 
 
@@ -55,7 +56,9 @@ class Head(Attachable, KeepsState):
         weight: (classes, dim) parameter; (classes, centers, dim) where a class has several centres;
             None for a loss that compares the embeddings of a batch with each other.
         step: () int64 buffer: training batches seen, which is what schedules run on. Each forward
-            pass with gradients counts, so keep a scheduled head out of activation checkpointing.
+            pass with gradients counts: under gradient accumulation too, where several make one step
+            of the optimizer (write `head.step` yourself to count otherwise), and under activation
+            checkpointing, which a scheduled head is to be kept out of.
 
     Raises:
         TypeError: a loss or backend that is none, or a size that is no whole number.
@@ -93,30 +96,24 @@ class Head(Attachable, KeepsState):
             if given is not None:
                 check_weights(name, given, torch.Size((num_classes,)), "the classes")
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
-        if isinstance(loss, str):
-            loss = losses.get(loss).loss()
-        if not isinstance(loss, Loss):
-            raise TypeError(
-                f"loss: {loss!r} is neither a name nor a Loss; call a row, as in losses.arcface()"
-            )
-        self.loss = loss.bind(num_classes)
-        self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
-        check_smoothing(label_smoothing, self.loss)
-        self.backend = backend
-        self._is_scheduled = is_scheduled(self.loss)
-        self._watch = WeightWatch(f"Head(embedding_dim={embedding_dim}, num_classes={num_classes})")
-        new: Any = {"device": device, "dtype": dtype}
-        shape = self.loss.score.weight_shape(num_classes, embedding_dim)
-        has_weight = self.loss.pairing.against != "batch"
-        self.weight = nn.Parameter(torch.empty(shape, **new)) if has_weight else None
+        if class_weight is not None:
+            class_weight = class_weight.detach().cpu().float()
         counts = None if class_counts is None else class_counts.detach().cpu()
-        self._make(states(self.loss, Sizes(num_classes, embedding_dim, counts)), new)
-        self._fingerprint = Fingerprint.of(self.loss, self._states, class_weight)
+        self._sizes = Sizes(num_classes, embedding_dim, counts)
+        self._class_weight = class_weight
+        self._label_smoothing, self.ignore_index = label_smoothing, ignore_index
+        self._loss = as_loss(loss, num_classes)
+        check_smoothing(label_smoothing, self._loss)
+        self.backend = backend
+        new: Any = {"device": device, "dtype": dtype}
+        shape = self._loss.weight_shape(num_classes, embedding_dim)
+        self.weight = None if shape is None else nn.Parameter(torch.empty(shape, **new))
+        self._make(self._loss, new)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=device))
-        self._class_weight = None if class_weight is None else class_weight.detach().cpu().float()
         weight = None if class_weight is None else torch.empty(num_classes, device=device)
         self.register_buffer("class_weight", weight, persistent=False)
         self.reset_parameters()
+        watch(self)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -190,16 +187,13 @@ class Head(Attachable, KeepsState):
             check_weights("sample_weight", sample_weight, size, "the batch", embeddings.device)
             sample_weight = sample_weight if rows is None else sample_weight[rows]
         is_training = self.training and torch.is_grad_enabled()
-        if is_training and self.weight is not None:
-            if self._attachment is None:
-                self._watch.look(self.weight, targets.labels[:, 0])
-            else:
-                self._attachment.check(embeddings)
+        if is_training and self._attachment is not None:
+            self._attachment.check(embeddings)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = self._computed(embeddings)
             targets = targets.to(embeddings.dtype)
             per_sample, changes = self._per_sample(embeddings, targets, is_training)
-        check_loss(per_sample, rows, self.named_parameters())
+        per_sample = checked_losses(per_sample, rows, self.named_parameters())
         if is_training:
             self.step += 1
             if changes:
@@ -211,7 +205,7 @@ class Head(Attachable, KeepsState):
         loss, backend = self.loss, self.backend
         is_drawn = is_training and isinstance(backend, engines.Sampled)
         # a look at the device, which is worth one at most
-        step = self._step_number() if self._is_scheduled or self._states or is_drawn else 0
+        step = self._step_number() if self._reads_step or is_drawn else 0
         if self._is_scheduled:
             negative = at_step_in_tensors(loss.negative, step, x.dtype)
             loss = replace(loss.at(step), negative=negative)
@@ -281,6 +275,35 @@ class Head(Attachable, KeepsState):
             return among_classes(x, self.weight, whose, self.loss.score, self.backend)
 
     @property
+    def loss(self) -> Loss:
+        """The loss; another that needs the same weight can be put in its place, also by name.
+
+        Its statistics then begin anew.
+        """
+        return self._loss
+
+    @loss.setter
+    def loss(self, loss: str | Loss) -> None:
+        new = as_loss(loss, self.num_classes)
+        check_smoothing(self._label_smoothing, new)
+        check_exchange(self._loss, new, self._sizes, is_attached=self._attachment is not None)
+        engines.check_backend(self._backend, new, self._label_smoothing)
+        self._loss = new
+        dtype = torch.float32 if self.weight is None else self.weight.dtype
+        self._make(new, {"device": self.step.device, "dtype": dtype})
+        self._begin(learned=False)
+
+    @property
+    def label_smoothing(self) -> float:
+        """Share of the label's mass that is spread evenly over all classes."""
+        return self._label_smoothing
+
+    @label_smoothing.setter
+    def label_smoothing(self, share: float) -> None:
+        check_smoothing(share, self._loss)
+        self._label_smoothing = share
+
+    @property
     def backend(self) -> Negatives:
         """What the head computes with; another can be put in its place, also by name."""
         return self._backend
@@ -314,7 +337,8 @@ class Head(Attachable, KeepsState):
         targets = targets._replace(smoothing=self.label_smoothing)
         if targets.mass is not None:
             check_several_labels(self.loss)
-        check_values(embeddings, targets.labels, self.num_classes, self.ignore_index)
+        labels = checked_labels(embeddings, targets.labels, self.num_classes, self.ignore_index)
+        targets = targets._replace(labels=labels)
         if self.ignore_index is None:
             return embeddings, targets, None
         rows = (targets.labels != self.ignore_index).all(dim=1).nonzero()[:, 0]

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from gonio.head.fingerprint import Fingerprint
+from gonio.loss import Loss
 from gonio.rules.facts import AtLabels, Change
-from gonio.rules.state import State
+from gonio.rules.number import is_scheduled
+from gonio.rules.state import Sizes, State, Stateful, parts, states
 
 
 class KeepsState(nn.Module):
@@ -17,15 +19,26 @@ class KeepsState(nn.Module):
     Statistics stay float32 or wider whatever the module is cast to.
     """
 
-    _states: dict[str, State]
+    _sizes: Sizes
+    _class_weight: Tensor | None
+    _states: dict[str, State] = {}  # noqa: RUF012
+    _is_scheduled: bool
+    _reads_step: bool
     _fingerprint: Fingerprint
 
-    def _make(self, states: Mapping[str, State], new: dict[str, Any]) -> None:
-        """Room for states, in the place of those of before."""
-        for name in getattr(self, "_states", {}):
-            delattr(self, name)
-        self._states = dict(states)
-        for name, state in states.items():
+    def _make(self, loss: Loss, new: dict[str, Any]) -> None:
+        """Room for what a loss keeps, in the place of the statistics of before."""
+        before, self._states = self._states, states(loss, self._sizes)
+        self._is_scheduled = is_scheduled(loss)
+        stateful = [part for part in parts(loss) if isinstance(part, Stateful)]
+        self._reads_step = self._is_scheduled or any(part.reads_step for part in stateful)
+        self._fingerprint = Fingerprint.of(loss, self._states, self._class_weight)
+        for name, state in before.items():
+            if not state.is_learned:
+                delattr(self, name)
+        for name, state in self._states.items():
+            if name in self._parameters:
+                continue
             kind = state.dtype(new["dtype"] or torch.get_default_dtype())
             tensor = torch.empty(state.shape, device=new["device"], dtype=kind)
             if state.is_learned:
@@ -34,10 +47,11 @@ class KeepsState(nn.Module):
                 self.register_buffer(name, tensor)
 
     @torch.no_grad()
-    def _begin(self) -> None:
-        """Write the first values."""
+    def _begin(self, *, learned: bool = True) -> None:
+        """Write the first values of the statistics, and of what is learned."""
         for name, state in self._states.items():
-            state.fill(getattr(self, name))
+            if learned or not state.is_learned:
+                state.fill(getattr(self, name))
 
     @property
     def _kept(self) -> dict[str, Tensor]:
@@ -81,7 +95,9 @@ class KeepsState(nn.Module):
         error_msgs: list[str],
     ) -> None:
         given = state_dict.pop(prefix + KEY, None)
-        if given is not None:  # torch refuses unexpected keys where it is strict, and else returns them
+        if (
+            given is not None
+        ):  # torch refuses unexpected keys where it is strict, and else returns them
             differences = self._fingerprint.differences(Fingerprint.from_tensor(given))
             unexpected_keys += [f"{prefix}{KEY} ({difference})" for difference in differences]
         lists = missing_keys, unexpected_keys, error_msgs

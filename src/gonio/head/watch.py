@@ -1,51 +1,63 @@
 """Notices a head whose weight is in no optimizer: the loss falls, and the classes never move."""
 
+import functools
+import gc
 import warnings
+import weakref
+from typing import Protocol
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-PATIENCE = 20
-"""Training batches, each followed by a step of some optimizer, that the weight may sit still."""
 
-_steps = 0
+class HasWeight(Protocol):
+    """What is watched."""
 
-
-def _count(*_: object) -> None:
-    global _steps
-    _steps += 1
+    weight: nn.Parameter | None
+    step: Tensor
 
 
-class WeightWatch:
-    """Warns once if optimizers step, batch after batch, and the weight does not move."""
+_watched: "weakref.WeakKeyDictionary[HasWeight, int | None]" = weakref.WeakKeyDictionary()
+"""Heads whose weight no optimizer has yet, and the training batches they had seen at a step of one."""
 
-    _is_counting = False
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._rows: Tensor | None = None
-        self._before: Tensor | None = None
-        self._last_step = 0
-        self._batches = 0
-        if not WeightWatch._is_counting:
-            register_optimizer_step_post_hook(_count)
-            WeightWatch._is_counting = True
+def watch(head: HasWeight) -> None:
+    """Warn if a head trains from one step of an optimizer to the next, and none has its weight."""
+    _hook()
+    _watched[head] = None
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def look(self, weight: Tensor, labels: Tensor) -> None:
-        """Call with each training batch; the rows of its labels are those that should move."""
-        if self._batches >= PATIENCE or not weight.requires_grad or len(labels) == 0:
-            return
-        if self._rows is None or self._before is None:
-            self._rows = labels[:8].clone()
-            self._before = weight.detach()[self._rows].clone()
-        elif _steps > self._last_step:
-            self._batches += 1
-        self._last_step = _steps
-        if self._batches == PATIENCE and torch.equal(weight.detach()[self._rows], self._before):
+
+@functools.cache
+def _hook() -> None:
+    register_optimizer_step_post_hook(_look)
+
+
+def _look(optimizer: Optimizer, *_: object) -> None:
+    for head, before in list(_watched.items()):
+        weight = head.weight
+        if weight is None or weight.grad is None:
+            continue
+        if _has(optimizer, weight):
+            del _watched[head]
+            continue
+        seen = _watched[head] = int(head.step)
+        if before is None or before == seen:
+            continue
+        del _watched[head]
+        if not any(_has(one, weight) for one in _living_optimizers()):
             warnings.warn(
-                f"{self.name}: weight did not move in {PATIENCE} batches with optimizer steps; is "
-                "head.parameters() in the optimizer? Its classes stay where they began",
-                stacklevel=6,
+                f"{type(head).__name__} with a weight of {list(weight.shape)}: the weight has a "
+                "gradient, but is in no optimizer, so its classes stay where they began; build the "
+                "optimizer with head.parameters() too",
+                stacklevel=3,
             )
+
+
+def _has(optimizer: Optimizer, weight: nn.Parameter) -> bool:
+    return any(one is weight for group in optimizer.param_groups for one in group["params"])
+
+
+def _living_optimizers() -> list[Optimizer]:
+    """Looked for only where one is missed."""
+    return [one for one in gc.get_objects() if issubclass(type(one), Optimizer)]

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
+from gonio.base.opaque import rows_at
+
 
 class Sample(NamedTuple):
     """What a rule may know about a sample. Every field is (batch,), and (batch, 1) inside a tile."""
@@ -101,4 +103,4 @@ class Facts(NamedTuple):
 
     def kept(self, name: str) -> Tensor:
         """(rows, ...): what is kept for the class of each row, such as its margin."""
-        return self.memory.read(name)[self.labels]
+        return rows_at(self.memory.read(name), self.labels)

@@ -207,6 +207,11 @@ class Draw(Quantity, Stateful):
         """The mean."""
         return self.mean
 
+    @property
+    def reads_step(self) -> bool:
+        """The draws follow from it."""
+        return True
+
     def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`seed`, drawn from torch's global generator."""
         return {"seed": State((), None)}

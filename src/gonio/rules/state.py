@@ -73,6 +73,11 @@ class State:
 class Stateful(ABC):
     """A part that keeps something."""
 
+    @property
+    def reads_step(self) -> bool:
+        """Whether it asks for the training step."""
+        return False
+
     @abstractmethod
     def states(self, sizes: Sizes) -> Mapping[str, State]:
         """What it keeps between batches, by name."""

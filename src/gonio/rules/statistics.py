@@ -196,6 +196,11 @@ class SpreadMargin(Quantity, Statistic):
         """From 0 to the base."""
         return 0.0, self.base
 
+    @property
+    def reads_step(self) -> bool:
+        """Margins are renewed by it."""
+        return True
+
     def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`margins`, `frequency_weight`, and the sums `embedding_sums`, `seen`."""
         counts = sizes.known_counts("KappaFace").double()
