@@ -11,7 +11,7 @@ from gonio import losses, rules
 
 CLASSES, DIM = 6, 4
 COUNTS = torch.arange(1, CLASSES + 1)
-OF_TORCH = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+OF_TORCH = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute")
 """What its compiler warns of itself."""
 STATISTICS = ["center-loss", "curricularface", "adaface", "adacos", "kappaface"]
 
@@ -115,7 +115,12 @@ OTHERS = {
     "another number in the loss": ("arcface", losses.arcface(margin=0.4), {}, "loss.target"),
     "margins of classes": (per_class(0.3), per_class(0.5), {}, "margins"),
     "counts": ("ldam", "ldam", {"class_counts": COUNTS.flip(0)}, "margins"),
-    "frequencies": ("logit-adjustment", "logit-adjustment", {"class_counts": COUNTS + 1}, "log_prior"),
+    "frequencies": (
+        "logit-adjustment",
+        "logit-adjustment",
+        {"class_counts": COUNTS + 1},
+        "log_prior",
+    ),
     "weights of classes": ("arcface", "arcface", {"class_weight": torch.ones(6)}, "class_weight"),
 }
 

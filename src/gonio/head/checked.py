@@ -24,9 +24,8 @@ def checked_losses(
 ) -> Tensor:
     """The losses, which are finite; see `check_loss`."""
     if torch.compiler.is_compiling():
-        names, tensors = zip(*parameters, strict=True)
-        held = [tensor.detach() for tensor in tensors]
-        zero: Tensor = _losses(per_sample.detach(), rows, ",".join(names), held)
+        held = {name: tensor.detach() for name, tensor in parameters}
+        zero: Tensor = _losses(per_sample.detach(), rows, ",".join(held), list(held.values()))
         return per_sample + zero
     check_loss(per_sample, rows, parameters)
     return per_sample
@@ -49,7 +48,7 @@ def _(embeddings: Tensor, labels: Tensor, num_classes: int, ignore_index: int | 
 def _losses(
     per_sample: Tensor, rows: Tensor | None, names: str, parameters: Sequence[Tensor]
 ) -> Tensor:
-    check_loss(per_sample, rows, zip(names.split(","), parameters, strict=True))
+    check_loss(per_sample, rows, zip(names.split(","), parameters, strict=False))
     return per_sample.new_zeros(())
 
 

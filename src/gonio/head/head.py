@@ -9,14 +9,12 @@ from torch import Tensor, nn
 from gonio import engines
 from gonio.base.checks import check_embeddings, check_weights
 from gonio.batchwise import batchwise_loss, has_partner
-from gonio.engines.compaction import LastStep
 from gonio.engines.seam import Classes, Negatives
 from gonio.head.checked import checked_labels, checked_losses
-from gonio.head.exchange import as_loss, check_exchange
 from gonio.head.logits import plain_logits
 from gonio.head.measure import among_batch, among_classes
 from gonio.head.reduction import Reduction, check_reduction, reduced
-from gonio.head.state import KeepsState
+from gonio.head.settings import HasSettings, as_loss
 from gonio.head.watch import watch
 from gonio.loss import Loss
 from gonio.margin_loss import Result, margin_loss
@@ -28,7 +26,7 @@ from gonio.rules.state import Sizes
 from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
 
 
-class Head(Attachable, KeepsState):
+class Head(Attachable, HasSettings):
     """Class weights and a softmax-based loss with a margin.
 
     Put `head.parameters()` into the optimizer beside the backbone's. Computation is in float32 (or
@@ -273,60 +271,6 @@ class Head(Attachable, KeepsState):
             if self.weight is None:
                 return among_batch(x, whose)
             return among_classes(x, self.weight, whose, self.loss.score, self.backend)
-
-    @property
-    def loss(self) -> Loss:
-        """The loss; another that needs the same weight can be put in its place, also by name.
-
-        Its statistics then begin anew.
-        """
-        return self._loss
-
-    @loss.setter
-    def loss(self, loss: str | Loss) -> None:
-        new = as_loss(loss, self.num_classes)
-        check_smoothing(self._label_smoothing, new)
-        check_exchange(self._loss, new, self._sizes, is_attached=self._attachment is not None)
-        engines.check_backend(self._backend, new, self._label_smoothing)
-        self._loss = new
-        dtype = torch.float32 if self.weight is None else self.weight.dtype
-        self._make(new, {"device": self.step.device, "dtype": dtype})
-        self._begin(learned=False)
-
-    @property
-    def label_smoothing(self) -> float:
-        """Share of the label's mass that is spread evenly over all classes."""
-        return self._label_smoothing
-
-    @label_smoothing.setter
-    def label_smoothing(self, share: float) -> None:
-        check_smoothing(share, self._loss)
-        self._label_smoothing = share
-
-    @property
-    def backend(self) -> Negatives:
-        """What the head computes with; another can be put in its place, also by name."""
-        return self._backend
-
-    @backend.setter
-    def backend(self, backend: str | Negatives) -> None:
-        made = engines.named(backend)
-        engines.check_backend(made, self.loss, self.label_smoothing)
-        self._backend = made
-
-    @property
-    def last_step(self) -> LastStep | None:
-        """What the backend has to tell of its last backward pass; None if it tells nothing."""
-        return getattr(self.backend, "last_step", None)
-
-    @property
-    def current_loss(self) -> Loss:
-        """The loss at the present step: its schedules replaced by their numbers."""
-        return self.loss.at(self._step_number()) if self._is_scheduled else self.loss
-
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def _step_number(self) -> int:
-        return int(self.step)
 
     def _counted(
         self, embeddings: Tensor, labels: Tensor, label_mass: Tensor | None
