@@ -16,8 +16,8 @@ from contract import golden
 from gonio import losses
 from gonio.contract import PRIMES, Layout, Sizes, Subject, of_loss
 from gonio.engines import Chunked, Fused, reference
-from gonio.equation import Loss
 from gonio.head import Head
+from gonio.loss import Loss
 
 VARIANTS = [
     ("softmax", {"bias": False}),
