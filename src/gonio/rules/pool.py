@@ -33,6 +33,24 @@ class Pool(Protocol):
         """The same pool in a cheaper form, for `num` scores in [-bound, bound] where there is one."""
         return self
 
+    def joined(self, a: Tensor, b: Tensor) -> Tensor:
+        """The value over two sets of scores, from that of each.
+
+        Raises:
+            TypeError: values do not tell it.
+        """
+        raise TypeError(
+            f"pool: {self} of two sets is not known from its values of each; join its states"
+        )
+
+    def beside_each(self, value: Tensor, scores: Tensor) -> Tensor:
+        """(n,) values and (n, k) scores -> (n, k): each with all of the row's scores but one.
+
+        Raises:
+            TypeError: it is defined for a (smooth) maximum.
+        """
+        raise TypeError(f"pool: {self} has no place for other labels; take a LogSumExp")
+
     def fold(self, scores: Tensor) -> State: ...
     def merge(self, a: State, b: State) -> State: ...
     def value(self, state: State) -> Tensor: ...
@@ -70,6 +88,30 @@ class LogSumExp(Pool):
         if self.temperature == 0:
             return (scores == top).to(scores.dtype)
         return ((scores - top) * (LOG2_E / self.temperature)).exp2_()
+
+    def joined(self, a: Tensor, b: Tensor) -> Tensor:
+        """As of two scores."""
+        return self.value(self.fold(torch.stack([a, b], dim=1)))
+
+    def beside_each(self, value: Tensor, scores: Tensor) -> Tensor:
+        """From both sides, so that what is left out is never subtracted: linear in k."""
+        is_there = scores > -torch.inf
+        low = torch.finfo(scores.dtype).min / 8  # as good as -inf, with a slope that is a number
+        given = scores.masked_fill(~is_there, low * min(1.0, self.temperature or 1.0))
+        before = self._before(given, is_there)
+        after = self._before(given.flip(1), is_there.flip(1)).flip(1)
+        three = torch.stack([value[:, None].expand_as(scores), before, after], dim=2)
+        return self.value(self.fold(three.flatten(0, 1))).view(scores.shape)
+
+    def _before(self, scores: Tensor, is_there: Tensor) -> Tensor:
+        """(n, k): the value over the scores before each; -inf where there are none."""
+        if self.temperature == 0:
+            running = scores.cummax(dim=1).values
+        else:
+            running = self.temperature * (scores / self.temperature).logcumsumexp(dim=1)
+        has_any = is_there.cumsum(dim=1) > 0
+        running = running.masked_fill(~has_any, -torch.inf)
+        return F.pad(running[:, :-1], (1, 0), value=-torch.inf)
 
     def fold(self, scores: Tensor) -> State:
         """(batch, tile) -> maximum and sum of weights."""
@@ -137,6 +179,10 @@ class ShiftedSumExp(Pool):
 class Sum(Pool):
     """The plain sum over negatives: with a hinge for each, the multi-class hinge loss."""
 
+    def joined(self, a: Tensor, b: Tensor) -> Tensor:
+        """Add."""
+        return a + b
+
     def fold(self, scores: Tensor) -> State:
         """(batch, tile) -> the sum."""
         return (scores.masked_fill(scores == -torch.inf, 0).sum(dim=1),)
@@ -157,6 +203,10 @@ class Sum(Pool):
 @dataclass(frozen=True)
 class SoftplusSum(Pool):
     """The sum of log(1 + exp(score)): every negative is a binary question of its own."""
+
+    def joined(self, a: Tensor, b: Tensor) -> Tensor:
+        """Add."""
+        return a + b
 
     def fold(self, scores: Tensor) -> State:
         """(batch, tile) -> the sum."""
