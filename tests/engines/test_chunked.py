@@ -13,7 +13,7 @@ import gonio
 from contract.cases import CASES, Batch, losses_and_gradients
 from gonio import losses
 from gonio.engines import Auto, Chunked, Sampled, reference
-from gonio.rules import BetweenClasses
+from gonio.rules import BetweenClasses, Bias, Fixed
 
 DIM, CLASSES = 6, 40
 
@@ -387,3 +387,17 @@ def test_logits_are_the_same_without_a_gradient(centers):
         head.weight[0] = 0
         found = head.logits(embeddings)
     torch.testing.assert_close(found, head.logits(embeddings))
+
+
+def test_offsets_that_are_wide_ask_for_the_maximum():
+    """Scores of a cosine within +-10 need none in float32; with offsets of +-150 the sum of e^score has no place."""
+    loss = gonio.Loss(Fixed(10.0), offset=Bias())
+    found = []
+    for backend, dtype in ((reference, torch.float64), (Chunked(7), torch.float32)):
+        head, x, labels = made(loss=loss, backend=backend)
+        head = head.to(dtype)
+        with torch.no_grad():
+            head.bias.copy_(torch.linspace(-150, 150, CLASSES))
+        found.append(gradients(head, x.to(dtype), labels))
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name].double(), value, rtol=1e-3, atol=1e-6)
