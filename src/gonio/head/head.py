@@ -196,8 +196,8 @@ class Head(Attachable, HasSettings):
             self.step += 1
             if changes:
                 self._commit(changes)
-        weight = self._weights(targets, sample_weight, per_sample)
-        return reduced(per_sample, weight, reduction, rows, batch)
+        weights = self._weights(targets, sample_weight)
+        return reduced(per_sample, weights, reduction, rows, batch)
 
     def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Result:
         loss, backend = self.loss, self.backend
@@ -222,16 +222,14 @@ class Head(Attachable, HasSettings):
         self.catch_up()
         return margin_loss(x, classes, targets, loss, backend, memory)
 
-    def _weights(
-        self, targets: Targets, sample_weight: Tensor | None, like: Tensor
-    ) -> Tensor | None:
-        """(batch,) weights of the samples, None where all count the same."""
-        weights = [] if sample_weight is None else [sample_weight.to(like)]
+    def _weights(self, targets: Targets, sample_weight: Tensor | None) -> list[Tensor]:
+        """What the samples are weighted by, (batch,) each."""
+        weights = [] if sample_weight is None else [sample_weight]
         if self.class_weight is not None:
-            weights.append(targets.weighed(self.class_weight).to(like))
+            weights.append(targets.weighed(self.class_weight))
         if self.weight is None:  # a sample alone with its label has nothing to be compared with
-            weights.append(has_partner(targets.labels[:, 0], warn=self.training).to(like))
-        return torch.stack(weights).prod(dim=0) if weights else None
+            weights.append(has_partner(targets.labels[:, 0], warn=self.training))
+        return weights
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """(batch, dim) -> (batch, classes): scale x cosine (or the loss's own score), never a margin.
