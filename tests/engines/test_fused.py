@@ -343,3 +343,16 @@ def test_without_triton_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(fused, "find_spec", lambda _: None)
     with pytest.raises(ModuleNotFoundError, match="Fused needs triton; pip install"):
         Fused()
+
+
+def test_a_scaled_loss_keeps_its_gradient_where_all_classes_are_opposite():
+    """The share of the only negative is 1, though 65,536 / e^-85 has no place in float32."""
+    found = []
+    for backend, dtype in ((Reference(), torch.float64), (Fused(2), torch.float32)):
+        head = gonio.Head(2, 2, loss=losses.normface(scale=85.0), backend=backend, dtype=dtype)
+        with torch.no_grad():
+            head.weight.copy_(torch.tensor([[1.0, 0.0], [1.0, 0.1]]))
+        x = torch.tensor([[-1.0, 0.05]], dtype=dtype)
+        weight = torch.tensor([65_536.0])
+        found.append(gradients(head, x, torch.tensor([0]), sample_weight=weight, reduction="sum"))
+    assert_close(found[1], found[0], 1e-4)

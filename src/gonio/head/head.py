@@ -13,7 +13,7 @@ from gonio.head.checked import checked_labels, checked_losses
 from gonio.head.computing import Computes
 from gonio.head.logits import plain_logits
 from gonio.head.measure import among_batch, among_classes
-from gonio.head.reduction import Reduction, check_reduction, reduced
+from gonio.head.reduction import Reduction, check_reduction, reduced, relative
 from gonio.head.settings import as_loss
 from gonio.head.watch import watch
 from gonio.loss import Loss
@@ -255,9 +255,9 @@ class Head(Computes):
         size, x = len(embeddings), self._computed(embeddings)
         weight = self._sample_weight(sample_weight, x, reduction)
         if self.class_weight is not None:
-            weights = self.class_weight.to(x.dtype)
-            most = weights.amax() if reduction == "mean" else weights.new_ones(())
-            targets = targets._replace(class_weight=weights / most.where(most > 0, 1))
+            by_class = self.class_weight
+            by_class = relative(by_class) if reduction == "mean" else by_class
+            targets = targets._replace(class_weight=by_class)
         rows = None
         if self.ignore_index is not None:
             rows = (targets.labels != self.ignore_index).all(dim=1).nonzero()[:, 0]
@@ -271,11 +271,7 @@ class Head(Computes):
         if weight is None:
             return None
         check_weights("sample_weight", weight, x.shape[:1], "the batch", x.device)
-        weight = weight.to(x.dtype)
-        if reduction != "mean" or len(weight) == 0:
-            return weight
-        most = weight.amax()  # sums of the largest numbers overflow
-        return weight / most.where(most > 0, 1)
+        return (relative(weight) if reduction == "mean" else weight).to(x.dtype)
 
     def _computed(self, embeddings: Tensor) -> Tensor:
         """The embeddings in the dtype to compute in."""

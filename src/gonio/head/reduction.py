@@ -20,6 +20,14 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(f"reduction: {reduction!r} is unknown; choose mean, sum or none")
 
 
+def relative(weight: Tensor) -> Tensor:
+    """A weight in units of its largest, so that no sum of weights or of products leaves the range."""
+    if len(weight) == 0:
+        return weight
+    largest = weight.detach().amax()
+    return weight / largest.where(largest > 0, 1)
+
+
 def reduced(losses: Tensor, batch: Batch, reduction: Reduction, ranks: Ranks) -> Tensor:
     """The loss of a batch, of which each process counts its own rows.
 

@@ -115,6 +115,8 @@ class LogSumExp(Pool):
 
     def fold(self, scores: Tensor) -> State:
         """(batch, tile) -> maximum and sum of weights."""
+        if scores.shape[1] == 0:
+            return scores.new_full(scores.shape[:1], -torch.inf), scores.sum(dim=1)
         top = scores.amax(dim=1)
         return top, self._weights(scores, top[:, None]).sum(dim=1)
 
@@ -170,9 +172,12 @@ class ShiftedSumExp(Pool):
         return self.shift + self.temperature * state[0].log()
 
     def push(self, scores: Tensor, state: State, grad: Tensor) -> Tensor:
-        """`grad` in the shares of the negatives, (batch, tile)."""
-        share = grad / state[0].masked_fill(state[0] == 0, 1)
-        return self._weights(scores).mul_(share[:, None])
+        """`grad` in the shares of the negatives, (batch, tile).
+
+        The shares come first: the sum may be so small that `grad` divided by it would overflow.
+        """
+        total = state[0].masked_fill(state[0] == 0, 1)
+        return self._weights(scores).div_(total[:, None]).mul_(grad[:, None])
 
 
 @dataclass(frozen=True)
@@ -292,7 +297,8 @@ class KthLargest(Pool):
     def push(self, scores: Tensor, state: State, grad: Tensor) -> Tensor:
         """`grad` shared among the negatives that equal the k-th largest, 0 elsewhere: (batch, tile)."""
         share = grad / state[1].clamp(min=1)
-        return (scores == self.value(state)[:, None]) * share[:, None]
+        last = self.value(state).clamp(min=torch.finfo(scores.dtype).min)
+        return (scores == last[:, None]) * share[:, None]
 
 
 @dataclass(frozen=True)
