@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gonio.base.geometry import inverse_norms
+from gonio.base.numbers import real_number, whole_number
 from gonio.engines import epilogue
 from gonio.engines.buffer import Buffer
 from gonio.engines.compaction import Compacted, LastStep, compacted
@@ -27,7 +28,6 @@ from gonio.engines.streamed import Request, Totals, streamed
 from gonio.loss import Loss
 from gonio.rules.facts import Sample
 from gonio.rules.pool import State
-from gonio.rules.ranges import real_number, whole_number
 
 CACHED, LAUNCHED = 3 * 2**19, 2**24
 """Entries of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 6 MiB in

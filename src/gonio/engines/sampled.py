@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gonio.base.numbers import real_number, whole_number
 from gonio.engines.buffer import Buffer
 from gonio.engines.chunked import Chunked, gradient_buffer
 from gonio.engines.compaction import LastStep
@@ -16,7 +17,6 @@ from gonio.engines.seam import Classes, Update
 from gonio.engines.tile import rows_of
 from gonio.loss import Loss
 from gonio.rules.facts import Sample
-from gonio.rules.ranges import real_number, whole_number
 
 
 @dataclass(frozen=True)

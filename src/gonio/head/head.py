@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from gonio import engines
-from gonio.base.checks import check_embeddings, check_weights
+from gonio.base.arrays import Rows, read_weights
+from gonio.base.checks import check_embeddings
+from gonio.base.numbers import whole_number
 from gonio.batchwise import batchwise_loss, has_partner
 from gonio.engines.seam import Classes, Negatives
 from gonio.head.checked import checked_labels, checked_losses
@@ -21,7 +23,6 @@ from gonio.margin_loss import Result, margin_loss
 from gonio.optimizer_in_backward import Attachable, Attachment
 from gonio.rules.facts import Memory
 from gonio.rules.number import at_step_in_tensors
-from gonio.rules.ranges import whole_number
 from gonio.rules.state import Sizes
 from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
 
@@ -81,37 +82,43 @@ class Head(Attachable, HasSettings):
         *,
         backend: str | Negatives = "auto",
         ignore_index: int | None = None,
-        class_counts: Tensor | None = None,
-        class_weight: Tensor | None = None,
+        class_counts: Rows | None = None,
+        class_weight: Rows | None = None,
         label_smoothing: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, size in (("embedding_dim", embedding_dim), ("num_classes", num_classes)):
-            whole_number(name, size, 1)
-        for name, given in (("class_counts", class_counts), ("class_weight", class_weight)):
-            if given is not None:
-                check_weights(name, given, torch.Size((num_classes,)), "the classes")
-        self.embedding_dim, self.num_classes = embedding_dim, num_classes
-        if class_weight is not None:
-            class_weight = class_weight.detach().cpu().float()
-        counts = None if class_counts is None else class_counts.detach().cpu()
+        self.embedding_dim = embedding_dim = whole_number("embedding_dim", embedding_dim, 1)
+        self.num_classes = num_classes = whole_number("num_classes", num_classes, 1)
+        if ignore_index is not None:
+            ignore_index = whole_number("ignore_index", ignore_index)
+        counts = self._of_classes("class_counts", class_counts)
         self._sizes = Sizes(num_classes, embedding_dim, counts)
-        self._class_weight = class_weight
-        self._label_smoothing, self.ignore_index = label_smoothing, ignore_index
+        weight_of_class = self._of_classes("class_weight", class_weight)
+        self._class_weight = None if weight_of_class is None else weight_of_class.float()
+        self.ignore_index = ignore_index
         self._loss = as_loss(loss, num_classes)
         check_smoothing(label_smoothing, self._loss)
+        self._label_smoothing = float(label_smoothing)
         self.backend = backend
         new: Any = {"device": device, "dtype": dtype}
         shape = self._loss.weight_shape(num_classes, embedding_dim)
         self.weight = None if shape is None else nn.Parameter(torch.empty(shape, **new))
         self._make(self._loss, new)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=device))
-        weight = None if class_weight is None else torch.empty(num_classes, device=device)
+        weight = None if self._class_weight is None else torch.empty(num_classes, device=device)
         self.register_buffer("class_weight", weight, persistent=False)
         self.reset_parameters()
         watch(self)
+
+    def _of_classes(self, name: str, given: Rows | None) -> Tensor | None:
+        """(classes,) numbers >= 0, on the CPU."""
+        if given is None:
+            return None
+        size = torch.Size((self.num_classes,))
+        numbers: Tensor = read_weights(name, given, size, "the classes")
+        return numbers.detach().cpu()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -150,10 +157,10 @@ class Head(Attachable, HasSettings):
     def forward(
         self,
         embeddings: Tensor,
-        labels: Tensor,
+        labels: Rows,
         *,
-        label_mass: Tensor | None = None,
-        sample_weight: Tensor | None = None,
+        label_mass: Rows | None = None,
+        sample_weight: Rows | None = None,
         reduction: Reduction = "mean",
     ) -> Tensor:
         """The loss of a batch.
@@ -178,12 +185,13 @@ class Head(Attachable, HasSettings):
                 an unknown reduction.
         """
         check_reduction(reduction)
-        batch = len(embeddings)
+        check_embeddings(embeddings, self.embedding_dim, self.step.device)
+        batch, weight = len(embeddings), None
         embeddings, targets, rows = self._counted(embeddings, labels, label_mass)
         if sample_weight is not None:
-            size = torch.Size((batch,))
-            check_weights("sample_weight", sample_weight, size, "the batch", embeddings.device)
-            sample_weight = sample_weight if rows is None else sample_weight[rows]
+            size, device = torch.Size((batch,)), embeddings.device
+            weight = read_weights("sample_weight", sample_weight, size, "the batch", device)
+            weight = weight if rows is None else weight[rows]
         is_training = self.training and torch.is_grad_enabled()
         if is_training and self._attachment is not None:
             self._attachment.check(embeddings)
@@ -191,12 +199,13 @@ class Head(Attachable, HasSettings):
             embeddings = self._computed(embeddings)
             targets = targets.to(embeddings.dtype)
             per_sample, changes = self._per_sample(embeddings, targets, is_training)
-        per_sample = checked_losses(per_sample, rows, self.named_parameters())
+        total = self._sum_of_weight() if per_sample.requires_grad else None
+        per_sample = checked_losses(per_sample, rows, self.named_parameters(), total)
         if is_training:
             self.step += 1
             if changes:
                 self._commit(changes)
-        weight = self._weights(targets, sample_weight, per_sample)
+        weight = self._weights(targets, weight)
         return reduced(per_sample, weight, reduction, rows, batch)
 
     def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Result:
@@ -222,15 +231,19 @@ class Head(Attachable, HasSettings):
         self.catch_up()
         return margin_loss(x, classes, targets, loss, backend, memory)
 
-    def _weights(
-        self, targets: Targets, sample_weight: Tensor | None, like: Tensor
-    ) -> Tensor | None:
-        """(batch,) weights of the samples, None where all count the same."""
-        weights = [] if sample_weight is None else [sample_weight.to(like)]
+    def _sum_of_weight(self) -> Tensor | None:
+        """() where the weight is not normalised: not finite if one of its numbers is not."""
+        if self.weight is None or self.loss.score.unit_weight:
+            return None
+        return self.weight.detach().sum(dtype=torch.promote_types(self.weight.dtype, torch.float32))
+
+    def _weights(self, targets: Targets, sample_weight: Tensor | None) -> Tensor | None:
+        """(batch,) float64 weights of the samples, None where all count the same."""
+        weights = [] if sample_weight is None else [sample_weight.double()]
         if self.class_weight is not None:
-            weights.append(targets.weighed(self.class_weight).to(like))
+            weights.append(targets.weighed(self.class_weight).double())
         if self.weight is None:  # a sample alone with its label has nothing to be compared with
-            weights.append(has_partner(targets.labels[:, 0], warn=self.training).to(like))
+            weights.append(has_partner(targets.labels[:, 0], warn=self.training).double())
         return torch.stack(weights).prod(dim=0) if weights else None
 
     def logits(self, embeddings: Tensor) -> Tensor:
@@ -249,7 +262,7 @@ class Head(Attachable, HasSettings):
             return plain_logits(embeddings, self.weight, self.current_loss, Memory(self._kept))
 
     @torch.no_grad()
-    def measure(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def measure(self, embeddings: Tensor, labels: Rows) -> tuple[Tensor, Tensor]:
         """How a batch stands without any margin.
 
         Args:
@@ -264,6 +277,7 @@ class Head(Attachable, HasSettings):
             out too.
         """
         self.catch_up()
+        check_embeddings(embeddings, self.embedding_dim, self.step.device)
         embeddings, targets, _ = self._counted(embeddings, labels, None)
         whose = targets.labels[:, 0]
         with torch.autocast(embeddings.device.type, enabled=False):
@@ -273,16 +287,15 @@ class Head(Attachable, HasSettings):
             return among_classes(x, self.weight, whose, self.loss.score, self.backend)
 
     def _counted(
-        self, embeddings: Tensor, labels: Tensor, label_mass: Tensor | None
+        self, embeddings: Tensor, labels: Rows, label_mass: Rows | None
     ) -> tuple[Tensor, Targets, Tensor | None]:
-        """Check a batch; its rows that are not ignored, and which those are (None: all)."""
-        check_embeddings(embeddings, self.embedding_dim, self.step.device)
+        """Check the labels; the rows that are not ignored, and which those are (None: all)."""
         targets = read_targets(labels, label_mass, embeddings, self.num_classes, self.ignore_index)
         targets = targets._replace(smoothing=self.label_smoothing)
         if targets.mass is not None:
             check_several_labels(self.loss)
-        labels = checked_labels(embeddings, targets.labels, self.num_classes, self.ignore_index)
-        targets = targets._replace(labels=labels)
+        in_range = checked_labels(embeddings, targets.labels, self.num_classes, self.ignore_index)
+        targets = targets._replace(labels=in_range)
         if self.ignore_index is None:
             return embeddings, targets, None
         rows = (targets.labels != self.ignore_index).all(dim=1).nonzero()[:, 0]

@@ -28,17 +28,20 @@ def reduced(
 
     Args:
         per_sample: (rows,) losses.
-        weight: (rows,) weights of the samples, None where all count the same.
+        weight: (rows,) float64 weights of the samples, None where all count the same.
         reduction: "mean" is the weighted mean, "sum" the weighted sum, "none" gives (batch,).
         rows: (rows,) which samples of the batch these are, None for all; the others get 0.
         batch: number of samples.
     """
-    weighted = per_sample if weight is None else per_sample * weight
-    if reduction == "none":
-        if rows is None:
-            return weighted
-        return per_sample.new_zeros(batch).index_copy(0, rows, weighted)
-    if reduction == "sum":
-        return weighted.sum()
-    total = per_sample.new_tensor(len(per_sample)) if weight is None else weight.sum()
-    return weighted.sum() / total.where(total > 0, 1)
+    if weight is not None:
+        if reduction == "mean":  # by shares, so that the unit of the weights is of no account
+            total = weight.sum()
+            weight = weight / total.where(total > 0, 1)
+        per_sample = per_sample * weight.to(per_sample.dtype)
+    elif reduction == "mean":
+        return per_sample.sum() / max(len(per_sample), 1)
+    if reduction != "none":
+        return per_sample.sum()
+    return (
+        per_sample if rows is None else per_sample.new_zeros(batch).index_copy(0, rows, per_sample)
+    )

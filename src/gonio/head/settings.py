@@ -97,7 +97,7 @@ class HasSettings(KeepsState):
     @label_smoothing.setter
     def label_smoothing(self, share: float) -> None:
         check_smoothing(share, self._loss)
-        self._label_smoothing = share
+        self._label_smoothing = float(share)
 
     @property
     def backend(self) -> Negatives:
