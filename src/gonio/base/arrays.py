@@ -40,13 +40,15 @@ def numbers_of_classes(name: str, given: object) -> tuple[float, ...]:
 
     Raises:
         TypeError: what has no order, such as a dictionary by class, or holds other things than numbers.
-        ValueError: an array of more dimensions than one.
+        ValueError: an array of more dimensions than one, or a tensor that waits for a gradient.
     """
     if isinstance(given, Tensor | np.ndarray):
         if given.ndim != 1:
             raise ValueError(f"{name}: got {shown(given)}; give one number for each class")
         if isinstance(given, Tensor) and given.requires_grad:
-            raise TypeError(f"{name}: got a tensor that requires a gradient, and would not get one")
+            raise ValueError(
+                f"{name}: got a tensor that requires a gradient, and would not get one"
+            )
         given = given.tolist()
     if not isinstance(given, Iterable) or isinstance(given, Mapping | Set | str):
         raise TypeError(

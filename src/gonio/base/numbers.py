@@ -24,6 +24,7 @@ def real_number(name: str, number: object) -> float:
 
     Raises:
         TypeError: names the argument that is no number.
+        ValueError: a tensor that waits for a gradient.
     """
     found = _held(name, number)
     if isinstance(found, bool) or not isinstance(found, numbers.Real):
@@ -39,7 +40,7 @@ def whole_number(name: str, number: object, least: int | None = None, mend: str 
 
     Raises:
         TypeError: names the argument that is no whole number.
-        ValueError: below `least`.
+        ValueError: below `least`, or a tensor that waits for a gradient.
     """
     allowed = "a whole number" + ("" if least is None else f" >= {least}")
     allowed += f"; {mend}" if mend else ""
@@ -64,7 +65,7 @@ def shown(value: object) -> str:
 def _held(name: str, number: object) -> object:
     """What an array or a tensor of no dimension holds; anything else as it is."""
     if isinstance(number, Tensor) and number.requires_grad:
-        raise TypeError(
+        raise ValueError(
             f"{name}: got a tensor that requires a gradient, and would not get one; give a number, such "
             "as its .item()"
         )

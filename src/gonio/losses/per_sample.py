@@ -44,7 +44,7 @@ def magface(
         low: margin at the norm l in radians, in (-pi, pi).
         high: margin at the norm u in radians, in (-pi, pi).
         norm_low: l > 0.
-        norm_high: u, above l.
+        norm_high: u > 0, above l.
         weight: lambda >= 0.
         scale: s > 0, "auto" or "learned".
         past_pi: as in "arcface"; the authors' code takes "easy".

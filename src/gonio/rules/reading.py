@@ -7,7 +7,7 @@ becomes a plain one.
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
@@ -55,9 +55,9 @@ def read_setting(name: str, value: Any, kind: Any) -> Any:
 
 
 def _is_one(value: object, kind: type) -> bool:
-    """Whether a value may be of a class; for a protocol, whatever is no plain value and does not vary."""
+    """Whether a value is of a class; a protocol asks for a part of a loss, which is a dataclass."""
     if Protocol in kind.__bases__:
-        return not isinstance(value, int | float | str | Varying | None)
+        return is_dataclass(value) and not isinstance(value, type | Varying)
     return isinstance(value, kind)
 
 
