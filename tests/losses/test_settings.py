@@ -72,7 +72,9 @@ def test_what_a_setting_cannot_be_is_refused_by_its_own_name(name):
 
 
 def says(range_, text):
-    if -LARGEST < range_.low and range_.high < LARGEST:
+    if range_.high == 0:
+        return "<= 0" in text
+    if range_.high < LARGEST:
         return f"in {str(range_).removesuffix(range_.unit).strip()}" in text
     return {0: ">= 0", 1: ">= 1", SMALLEST: "> 0", -LARGEST: ""}[range_.low] in text
 

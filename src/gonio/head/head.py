@@ -167,9 +167,9 @@ class Head(Attachable, HasSettings):
 
         Args:
             embeddings: (batch, dim), floating, not normalised; an empty batch costs 0.
-            labels: (batch,), integers in [0, classes), or `ignore_index`. Several for each sample are
-                (batch, k) with `label_mass`, or (batch, classes) floating probabilities; k rows of
-                the weight are then gathered for each sample.
+            labels: (batch,) or (batch, 1), integers in [0, classes), or `ignore_index`; a tensor, an
+                array or a list. Several for each sample are (batch, k) with `label_mass`, or (batch,
+                classes) floating probabilities; k rows of the weight are then gathered for each.
             label_mass: (batch, k), >= 0, rows of sum 1: how much of each label a sample is. The loss
                 and the margin of a label are weighted by it; see `gonio.margin_loss`.
             sample_weight: (batch,), finite, >= 0.
