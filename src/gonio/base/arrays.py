@@ -85,7 +85,6 @@ def read_labels(labels: Rows, embeddings: Tensor, *, are_several: bool) -> Tenso
     return found
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def read_weights(
     name: str, given: object, shape: torch.Size, of: str, device: torch.device | None = None
 ) -> Tensor:
@@ -104,9 +103,14 @@ def read_weights(
         raise ValueError(
             f"{name}: it is on {weights.device}, the rest on {device}; move one of them"
         )
+    _check_weights(name, weights)
+    return weights
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _check_weights(name: str, weights: Tensor) -> None:
     wrong = ~((weights >= 0) & (weights <= LARGEST))
     if bool(wrong.any()):
         row = int(wrong.nonzero()[0, 0])
         value = weights[wrong][0].item()
         raise ValueError(f"{name}: {value} at row {row}; weights are in [0, {LARGEST:g}]")
-    return weights

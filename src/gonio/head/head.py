@@ -117,8 +117,7 @@ class Head(Attachable, HasSettings):
         if given is None:
             return None
         size = torch.Size((self.num_classes,))
-        numbers: Tensor = read_weights(name, given, size, "the classes")
-        return numbers.detach().cpu()
+        return read_weights(name, given, size, "the classes").detach().cpu()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -186,12 +185,12 @@ class Head(Attachable, HasSettings):
         """
         check_reduction(reduction)
         check_embeddings(embeddings, self.embedding_dim, self.step.device)
-        batch, weight = len(embeddings), None
+        batch = len(embeddings)
         embeddings, targets, rows = self._counted(embeddings, labels, label_mass)
         if sample_weight is not None:
             size, device = torch.Size((batch,)), embeddings.device
-            weight = read_weights("sample_weight", sample_weight, size, "the batch", device)
-            weight = weight if rows is None else weight[rows]
+            sample_weight = read_weights("sample_weight", sample_weight, size, "the batch", device)
+            sample_weight = sample_weight if rows is None else sample_weight[rows]
         is_training = self.training and torch.is_grad_enabled()
         if is_training and self._attachment is not None:
             self._attachment.check(embeddings)
@@ -205,8 +204,8 @@ class Head(Attachable, HasSettings):
             self.step += 1
             if changes:
                 self._commit(changes)
-        weight = self._weights(targets, weight)
-        return reduced(per_sample, weight, reduction, rows, batch)
+        weights = self._weights(targets, sample_weight)
+        return reduced(per_sample, weights, reduction, rows, batch)
 
     def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Result:
         loss, backend = self.loss, self.backend
@@ -237,14 +236,14 @@ class Head(Attachable, HasSettings):
             return None
         return self.weight.detach().sum(dtype=torch.promote_types(self.weight.dtype, torch.float32))
 
-    def _weights(self, targets: Targets, sample_weight: Tensor | None) -> Tensor | None:
-        """(batch,) float64 weights of the samples, None where all count the same."""
-        weights = [] if sample_weight is None else [sample_weight.double()]
+    def _weights(self, targets: Targets, sample_weight: Tensor | None) -> list[Tensor]:
+        """What the samples are weighted by, (batch,) each."""
+        weights = [] if sample_weight is None else [sample_weight]
         if self.class_weight is not None:
-            weights.append(targets.weighed(self.class_weight).double())
+            weights.append(targets.weighed(self.class_weight))
         if self.weight is None:  # a sample alone with its label has nothing to be compared with
-            weights.append(has_partner(targets.labels[:, 0], warn=self.training).double())
-        return torch.stack(weights).prod(dim=0) if weights else None
+            weights.append(has_partner(targets.labels[:, 0], warn=self.training))
+        return weights
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """(batch, dim) -> (batch, classes): scale x cosine (or the loss's own score), never a margin.
