@@ -1,18 +1,18 @@
 """Every setting of every loss is read by its type: refused by its own name, and said in its docstring."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, get_args, get_origin
 
 import numpy as np
 import pytest
 import torch
 
-from gonio import losses
+from gonio import losses, rules
 from gonio.base.numbers import LARGEST, SMALLEST
 from gonio.rules import Schedule
 from gonio.rules.ranges import Range
-from gonio.rules.reading import kinds_of
+from gonio.rules.reading import Checked, kinds_of
 
 
 def parts(kind):
@@ -90,6 +90,22 @@ def test_every_number_has_a_range_and_the_docstring_says_it():
                     silent.append((name, setting))
     assert silent == []
     assert seen > 120
+
+
+def test_every_number_of_a_rule_has_a_range_and_is_read():
+    parts_of_losses = [part for name in rules.__all__ if is_dataclass(part := getattr(rules, name))]
+    classes = [part for part in parts_of_losses if isinstance(part, type)]
+    unread = [
+        (part.__name__, field.name)
+        for part in classes
+        for field in fields(part)
+        if {float, int} & set(kinds := list(parts(kinds_of(part)[field.name])))
+        and not (range_of(kinds) and issubclass(part, Checked))
+    ]
+    assert unread == [("PerClass", "values")]  # which reads them itself
+    assert rules.Subtract(np.float32(0.25)) == rules.Subtract(0.25)
+    with pytest.raises(TypeError, match=r"^value: got True; give a number or a schedule"):
+        rules.Fixed(True)
 
 
 @pytest.mark.parametrize(
