@@ -230,12 +230,6 @@ class Head(Attachable, HasSettings):
         self.catch_up()
         return margin_loss(x, classes, targets, loss, backend, memory)
 
-    def _sum_of_weight(self) -> Tensor | None:
-        """() where the weight is not normalised: not finite if one of its numbers is not."""
-        if self.weight is None or self.loss.score.unit_weight:
-            return None
-        return self.weight.detach().sum(dtype=torch.promote_types(self.weight.dtype, torch.float32))
-
     def _weights(self, targets: Targets, sample_weight: Tensor | None) -> list[Tensor]:
         """What the samples are weighted by, (batch,) each."""
         weights = [] if sample_weight is None else [sample_weight]
@@ -299,6 +293,12 @@ class Head(Attachable, HasSettings):
             return embeddings, targets, None
         rows = (targets.labels != self.ignore_index).all(dim=1).nonzero()[:, 0]
         return embeddings[rows], targets.rows(rows), rows
+
+    def _sum_of_weight(self) -> Tensor | None:
+        """() where the weight is not normalised: not finite if one of its numbers is not."""
+        if self.weight is None or self.loss.score.unit_weight:
+            return None
+        return self.weight.detach().sum(dtype=torch.promote_types(self.weight.dtype, torch.float32))
 
     def _computed(self, embeddings: Tensor) -> Tensor:
         """The embeddings in the dtype to compute in."""
