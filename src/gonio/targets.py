@@ -5,7 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gonio.base.checks import check_labels, check_weights, describe
+from gonio.base.arrays import Rows, read_labels, read_weights, tensor_of
+from gonio.base.checks import check_labels, describe
+from gonio.base.numbers import real_number
 from gonio.loss import Loss
 from gonio.rules import CLASSES, LogSumExp, Softplus, WithSum
 from gonio.rules.curve import Curve, Rule
@@ -164,8 +166,8 @@ class Targets(NamedTuple):
 
 
 def read_targets(
-    labels: Tensor,
-    label_mass: Tensor | None,
+    labels: Rows,
+    label_mass: Rows | None,
     embeddings: Tensor,
     num_classes: int,
     ignore_index: int | None,
@@ -173,7 +175,7 @@ def read_targets(
     """Bring labels into one form. Their range is not looked at.
 
     Args:
-        labels: (batch,) integers; (batch, k) integers with `label_mass`; or (batch, classes) floating
+        labels: (batch,) or (batch, 1) integers; (batch, k) integers with `label_mass`; or (batch, classes) floating
             probabilities.
         label_mass: (batch, k), >= 0, rows of sum 1.
         embeddings: (batch, dim), for shape and device.
@@ -184,11 +186,14 @@ def read_targets(
         TypeError: labels that are neither integers nor floating.
         ValueError: shapes that do not match, or masses that are not those of a probability.
     """
+    labels = read_labels(labels, embeddings, are_several=label_mass is not None)
+    if label_mass is not None:
+        label_mass = tensor_of("label_mass", label_mass, embeddings.device)
     if labels.is_floating_point():
-        if labels.ndim == 1 or label_mass is not None:
+        if label_mass is not None:
             check_labels(labels, embeddings)
         shape = torch.Size((len(embeddings), num_classes))
-        check_weights("labels", labels, shape, "batch and classes", embeddings.device)
+        read_weights("labels", labels, shape, "batch and classes", embeddings.device)
         _check_sums("labels", labels)
         width = int((labels > 0).sum(dim=1).max()) if len(labels) else 1
         mass, labels = labels.topk(max(width, 1), dim=1)
@@ -199,7 +204,6 @@ def read_targets(
                 f"label_mass: got {describe(label_mass)} beside labels {describe(labels)}; give "
                 "labels [batch, k], k for each row"
             )
-        check_labels(labels, embeddings)
         return Targets(labels.long()[:, None])
     if labels.shape[1] == 0:
         raise ValueError(f"labels: {describe(labels)} has no label for a row; give at least one")
@@ -207,14 +211,14 @@ def read_targets(
     if label_mass is None:
         raise ValueError(
             f"labels: {describe(labels)} has several labels for a row; say by label_mass, of the same "
-            "shape, how much of each"
+            "shape, how much of each; one-hot labels are given as floating point numbers"
         )
     labels = labels.long()
     if ignore_index is not None:
         is_out = ((labels == ignore_index) & (label_mass != 0)).any(dim=1, keepdim=True)
         labels = labels.masked_fill(is_out, ignore_index)
         label_mass = label_mass.masked_fill(is_out, 1 / labels.shape[1])
-    check_weights("label_mass", label_mass, labels.shape, "labels", embeddings.device)
+    read_weights("label_mass", label_mass, labels.shape, "labels", embeddings.device)
     _check_sums("label_mass", label_mass)
     return Targets(_with_mass(labels, label_mass), label_mass)
 
@@ -238,13 +242,15 @@ def _check_sums(name: str, mass: Tensor) -> None:
         )
 
 
-def check_smoothing(smoothing: float, loss: Loss) -> None:
-    """Refuse label smoothing where a loss has no meaning for it.
+def check_smoothing(smoothing: float, loss: Loss) -> float:
+    """The share that is spread; refused where a loss has no meaning for it.
 
     Raises:
+        TypeError: no number.
         ValueError: a share outside [0, 1), or a loss that is no cross-entropy over all classes.
     """
-    if not 0 <= smoothing < 1:
+    share = real_number("label_smoothing", smoothing)
+    if not 0 <= share < 1:
         raise ValueError(f"label_smoothing: {smoothing} is out of range [0, 1)")
     is_entropy = loss.pool == LogSumExp() and loss.penalty == Softplus()
     if smoothing and not (is_entropy and loss.pairing == CLASSES):
@@ -257,6 +263,7 @@ def check_smoothing(smoothing: float, loss: Loss) -> None:
             f"label_smoothing: {smoothing} would spread mass over classes that {loss.negative} leaves "
             "out; leave it at 0, or take the mode 'zero'"
         )
+    return share
 
 
 def check_several_labels(loss: Loss) -> None:

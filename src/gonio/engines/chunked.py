@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gonio.base.geometry import inverse_norms
+from gonio.base.numbers import real_number, whole_number
 from gonio.engines import epilogue
 from gonio.engines.compaction import Compacted, compacted
 from gonio.engines.compiling import compiled, has_compiler
@@ -24,7 +25,6 @@ from gonio.engines.seam import Capabilities
 from gonio.engines.streamed import Request, Streaming, Totals
 from gonio.engines.tile import Own
 from gonio.rules.pool import State
-from gonio.rules.ranges import real_number, whole_number
 
 CACHED, LAUNCHED = 3 * 2**19, 2**24
 """Entries of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 6 MiB in

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from gonio.base.numbers import real_number, whole_number
 from gonio.engines.chunked import Chunked
-from gonio.rules.number import extremes
-from gonio.rules.ranges import real_number, whole_number
+from gonio.rules.ranges import extremes
 from gonio.rules.schedule import Schedule
 
 

@@ -10,7 +10,7 @@ from gonio.engines import Sampled, engine_of
 from gonio.engines.workspace import Workspace
 from gonio.equation import Result, margin_loss
 from gonio.head.batch import Batch
-from gonio.head.settings import HasSettings
+from gonio.head.reading import Reads
 from gonio.loss import Loss
 from gonio.optimizer_in_backward import Attachable
 from gonio.ranks import ALONE, Ranks, present_ranks
@@ -18,7 +18,7 @@ from gonio.rules.facts import Memory
 from gonio.rules.number import at_step_in_tensors
 
 
-class Computes(Attachable, HasSettings):
+class Computes(Attachable, Reads):
     """Losses of the samples of a batch, by the loss and the backend of a head."""
 
     def _ranks(self, *, is_training: bool) -> Ranks:

@@ -5,23 +5,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gonio.base.checks import check_embeddings, check_weights
+from gonio.base.arrays import Rows
+from gonio.base.checks import check_embeddings
+from gonio.base.numbers import whole_number
 from gonio.engines import Backend, engine_of
 from gonio.engines.workspace import Workspace
-from gonio.head.batch import Batch
-from gonio.head.checked import checked_labels, checked_losses
 from gonio.head.computing import Computes
 from gonio.head.logits import plain_logits
 from gonio.head.measure import among_batch, among_classes
-from gonio.head.reduction import Reduction, check_reduction, reduced, relative
+from gonio.head.reduction import Reduction, check_reduction, reduced
 from gonio.head.settings import as_loss
 from gonio.head.watch import watch
 from gonio.loss import Loss
 from gonio.optimizer_in_backward import Attachment
 from gonio.rules.facts import Memory
-from gonio.rules.ranges import whole_number
 from gonio.rules.state import Sizes
-from gonio.targets import check_several_labels, check_smoothing, read_targets
+from gonio.targets import check_smoothing
 
 
 class Head(Computes):
@@ -79,36 +78,30 @@ class Head(Computes):
         *,
         backend: str | Backend = "auto",
         ignore_index: int | None = None,
-        class_counts: Tensor | None = None,
-        class_weight: Tensor | None = None,
+        class_counts: Rows | None = None,
+        class_weight: Rows | None = None,
         label_smoothing: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, size in (("embedding_dim", embedding_dim), ("num_classes", num_classes)):
-            whole_number(name, size, 1)
-        for name, given in (("class_counts", class_counts), ("class_weight", class_weight)):
-            if given is not None:
-                check_weights(name, given, torch.Size((num_classes,)), "the classes")
+        embedding_dim = whole_number("embedding_dim", embedding_dim, 1)
+        num_classes = whole_number("num_classes", num_classes, 1)
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
-        if class_weight is not None:
-            class_weight = class_weight.detach().cpu()
-            class_weight = class_weight.to(torch.promote_types(class_weight.dtype, torch.float32))
-        counts = None if class_counts is None else class_counts.detach().cpu()
+        counts = self._numbers_of_classes("class_counts", class_counts)
         self._sizes = Sizes(num_classes, embedding_dim, counts)
-        self._class_weight = class_weight
-        self._label_smoothing, self.ignore_index = label_smoothing, ignore_index
+        self._class_weight = self._numbers_of_classes("class_weight", class_weight)
         self.workspace = Workspace()
         self._loss = as_loss(loss, num_classes)
-        check_smoothing(label_smoothing, self._loss)
+        self._label_smoothing = check_smoothing(label_smoothing, self._loss)
         self.backend = backend
         new: Any = {"device": device, "dtype": dtype}
         shape = self._loss.weight_shape(num_classes, embedding_dim)
         self.weight = None if shape is None else nn.Parameter(torch.empty(shape, **new))
         self._make(self._loss, new)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=device))
-        weight = None if class_weight is None else torch.empty_like(class_weight, device=device)
+        weight = self._class_weight
+        weight = None if weight is None else torch.empty_like(weight, device=device)
         self.register_buffer("class_weight", weight, persistent=False)
         self.reset_parameters()
         watch(self)
@@ -151,21 +144,21 @@ class Head(Computes):
     def forward(
         self,
         embeddings: Tensor,
-        labels: Tensor,
+        labels: Rows,
         *,
-        label_mass: Tensor | None = None,
-        sample_weight: Tensor | None = None,
+        label_mass: Rows | None = None,
+        sample_weight: Rows | None = None,
         reduction: Reduction = "mean",
     ) -> Tensor:
         """The loss of a batch.
 
         Args:
             embeddings: (batch, dim), floating, not normalised; an empty batch costs 0.
-            labels: (batch,), integers in [0, classes), or `ignore_index`. Several for each sample are
-                (batch, k) with `label_mass`, or (batch, classes) floating probabilities; k rows of
-                the weight are then gathered for each sample.
+            labels: (batch,) or (batch, 1), integers in [0, classes), or `ignore_index`; a tensor, an
+                array or a list. Several for each sample are (batch, k) with `label_mass`, or (batch,
+                classes) floating probabilities.
             label_mass: (batch, k), >= 0, rows of sum 1: how much of each label a sample is. The loss
-                and the margin of a label are weighted by it; see `gonio.margin_loss`.
+                and the margin of a label are weighted by it; see `gonio.equation`.
             sample_weight: (batch,), finite, >= 0.
             reduction: "mean" is the weighted mean over the rows that are not ignored, "sum" the
                 weighted sum, "none" gives (batch,) with 0 for ignored rows.
@@ -189,7 +182,7 @@ class Head(Computes):
             if self.weight is None:
                 batch = batch.in_pairs(warn=self.training)
             result = self._result(batch, ranks, is_training=is_training)
-        losses = checked_losses(result.losses, batch.rows, self.named_parameters())
+        losses = self._checked(result.losses, batch)
         if is_training:
             self.step += 1
             if result.changes:
@@ -212,7 +205,7 @@ class Head(Computes):
             return plain_logits(embeddings, self.weight, self.current_loss, Memory(self._kept))
 
     @torch.no_grad()
-    def measure(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def measure(self, embeddings: Tensor, labels: Rows) -> tuple[Tensor, Tensor]:
         """How a batch stands without any margin.
 
         Args:
@@ -235,49 +228,6 @@ class Head(Computes):
             engine, centers = engine_of(self.backend), self.loss.score.centers
             given = batch.embeddings, whose, self.weight, centers
             return among_classes(*given, engine, self.workspace)
-
-    def _read(
-        self,
-        embeddings: Tensor,
-        labels: Tensor,
-        label_mass: Tensor | None = None,
-        sample_weight: Tensor | None = None,
-        reduction: Reduction = "none",
-    ) -> Batch:
-        """Check a batch, and leave out the rows that are ignored."""
-        check_embeddings(embeddings, self.embedding_dim, self.step.device)
-        targets = read_targets(labels, label_mass, embeddings, self.num_classes, self.ignore_index)
-        targets = targets._replace(smoothing=self.label_smoothing)
-        if targets.mass is not None:
-            check_several_labels(self.loss)
-        labels = checked_labels(embeddings, targets.labels, self.num_classes, self.ignore_index)
-        targets = targets._replace(labels=labels)
-        size, x = len(embeddings), self._computed(embeddings)
-        weight = self._sample_weight(sample_weight, x, reduction)
-        if self.class_weight is not None:
-            by_class = self.class_weight
-            by_class = relative(by_class) if reduction == "mean" else by_class
-            targets = targets._replace(class_weight=by_class)
-        rows = None
-        if self.ignore_index is not None:
-            rows = (targets.labels != self.ignore_index).all(dim=1).nonzero()[:, 0]
-            x, targets = x[rows], targets.of(rows)
-            weight = None if weight is None else weight[rows]
-        return Batch(x, targets.to(x.dtype), weight, rows, size)
-
-    def _sample_weight(
-        self, weight: Tensor | None, x: Tensor, reduction: Reduction
-    ) -> Tensor | None:
-        if weight is None:
-            return None
-        check_weights("sample_weight", weight, x.shape[:1], "the batch", x.device)
-        return (relative(weight) if reduction == "mean" else weight).to(x.dtype)
-
-    def _computed(self, embeddings: Tensor) -> Tensor:
-        """The embeddings in the dtype to compute in."""
-        own = torch.float32 if self.weight is None else self.weight.dtype
-        dtype = torch.promote_types(embeddings.dtype, own)
-        return embeddings.to(torch.promote_types(dtype, torch.float32))
 
     def extra_repr(self) -> str:
         """What `print(head)` shows."""

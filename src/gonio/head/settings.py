@@ -98,8 +98,7 @@ class HasSettings(KeepsState):
 
     @label_smoothing.setter
     def label_smoothing(self, share: float) -> None:
-        check_smoothing(share, self._loss)
-        self._label_smoothing = share
+        self._label_smoothing = check_smoothing(share, self._loss)
 
     @property
     def backend(self) -> Backend:

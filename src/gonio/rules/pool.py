@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gonio.rules.ranges import at_least_zero
+from gonio.rules.ranges import AtLeastOne, AtLeastZero
+from gonio.rules.reading import Checked
 
 LOG2_E = 1 / math.log(2)
 """exp(x) is exp2(x LOG2_E), which is several times faster on many processors."""
@@ -58,7 +59,7 @@ class Pool(Protocol):
 
 
 @dataclass(frozen=True)
-class LogSumExp(Pool):
+class LogSumExp(Checked, Pool):
     """The smooth maximum T log sum exp(score / T); at temperature 0 the maximum itself.
 
     max <= value <= max + T log(n) for n negatives. The slope is the softmax over the negatives; at
@@ -72,10 +73,7 @@ class LogSumExp(Pool):
         ValueError: a negative temperature.
     """
 
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        at_least_zero("temperature", self.temperature)
+    temperature: AtLeastZero[float] = 1.0
 
     def within(self, bound: float, num: int) -> "Pool":
         """The same for `num` scores in [-bound, bound]: without a maximum, where float32 can do without."""
@@ -253,7 +251,7 @@ class Mean(Pool):
 
 
 @dataclass(frozen=True)
-class KthLargest(Pool):
+class KthLargest(Checked, Pool):
     """The k-th largest negative, -inf where there are fewer. Its slope is shared among equals.
 
     The state is the k largest, and how many negatives equal the last of them.
@@ -265,11 +263,7 @@ class KthLargest(Pool):
         ValueError: k below 1.
     """
 
-    k: int
-
-    def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ValueError(f"k: {self.k} is below 1")
+    k: AtLeastOne[int]
 
     def fold(self, scores: Tensor) -> State:
         """(batch, tile) -> the k largest, the largest first, and how often the last of them."""
