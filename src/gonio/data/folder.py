@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gonio.base.durable import sha256
 from gonio.base.errors import ConfigError, DataError
+from gonio.base.text import shown
 from gonio.data.decode import decode
 from gonio.data.progress import track
 
@@ -26,12 +28,18 @@ LAYOUT = (
 )
 
 
+Decoded = tuple[Tensor, str]
+"""Pixels, and the SHA-256 of their file."""
+
+
 @dataclass(frozen=True, eq=False)
 class FolderImages:
     """The readable images of a folder.
 
     Attributes:
-        paths: The file of each image.
+        root: The folder.
+        files: The path of each image in it, with slashes.
+        digests: SHA-256 of each file.
         labels: The identity of each image, `(n,)` int64 in `[0, len(names))`.
         names: The sub-folder of each identity, sorted.
         skipped: The files that could not be read, each with the reason.
@@ -40,7 +48,9 @@ class FolderImages:
         pixels: The images, or None where `read` opens their files each time.
     """
 
-    paths: tuple[Path, ...]
+    root: Path
+    files: tuple[str, ...]
+    digests: tuple[str, ...]
     labels: Tensor
     names: tuple[str, ...]
     skipped: tuple[tuple[Path, str], ...]
@@ -49,23 +59,30 @@ class FolderImages:
     pixels: Tensor | None
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     def read(self, indices: Sequence[int]) -> Tensor:
         """Return the images at `indices`, `(k, channels, size, size)` uint8.
 
         Raises:
-            DataError: Where a file can no longer be read.
+            DataError: Where a file can no longer be read, or is another one.
         """
         if self.pixels is not None:
             return self.pixels[torch.as_tensor(indices, dtype=torch.int64)]
-        paths = [self.paths[index] for index in indices]
+        paths = [self.root / self.files[index] for index in indices]
         images = torch.empty(len(paths), self.channels, self.size, self.size, dtype=torch.uint8)
         decoded = _decode_all(paths, self.size, self.channels)
-        for image, path, result in zip(images, paths, decoded, strict=True):
+        for image, index, path, result in zip(images, indices, paths, decoded, strict=True):
             if isinstance(result, DataError):
-                raise DataError(f"{path} was readable when its folder was opened: {result}")
-            image.copy_(result)
+                raise DataError(
+                    f"{shown(str(path))} was readable when its folder was opened: {result}"
+                )
+            pixels, digest = result
+            if digest != self.digests[index]:
+                raise DataError(
+                    f"{shown(str(path))} has changed since its folder was opened; start anew"
+                )
+            image.copy_(pixels)
         return images
 
 
@@ -101,6 +118,7 @@ def open_folder(
     in_memory = len(files) * channels * size * size <= memory_budget
     pixels = torch.empty(len(files) if in_memory else 0, channels, size, size, dtype=torch.uint8)
     readable: list[Path] = []
+    digests: list[str] = []
     skipped: list[tuple[Path, str]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # decode refuses sooner
@@ -109,9 +127,11 @@ def open_folder(
             if isinstance(result, DataError):
                 skipped.append((path, str(result)))
                 continue
+            image, digest = result
             if in_memory:
-                pixels[len(readable)] = result
+                pixels[len(readable)] = image
             readable.append(path)
+            digests.append(digest)
     _report(root, skipped, len(files), max_bad_fraction)
     names = sorted({path.parent.name for path in readable})
     number = {name: label for label, name in enumerate(names)}
@@ -119,7 +139,9 @@ def open_folder(
     if len(readable) == len(names):
         raise _misfit(root, f"{len(readable)} readable images, no two of the same identity")
     return FolderImages(
-        tuple(readable),
+        root,
+        tuple(path.relative_to(root).as_posix() for path in readable),
+        tuple(digests),
         labels,
         tuple(names),
         tuple(skipped),
@@ -157,12 +179,12 @@ def _entries(folder: Path) -> list[Path]:
     ]
 
 
-def _decode_all(paths: Sequence[Path], size: int, channels: int) -> Iterator[Tensor | DataError]:
+def _decode_all(paths: Sequence[Path], size: int, channels: int) -> Iterator[Decoded | DataError]:
     """Decode files in threads; where one cannot be read, yield the error in its place."""
 
-    def attempt(path: Path) -> Tensor | DataError:
+    def attempt(path: Path) -> Decoded | DataError:
         try:
-            return decode(path, size=size, channels=channels)
+            return decode(path, size=size, channels=channels), sha256(path)
         except DataError as error:
             return error
 

@@ -22,10 +22,23 @@ class SelectedImages:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The name of each image, such as alice/1.jpg."""
+        return self._chosen(self.source.files)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """SHA-256 of what each image holds."""
+        return self._chosen(self.source.digests)
+
     def read(self, indices: Sequence[int]) -> Tensor:
         """Return the images at `indices` of the view, `(k, channels, height, width)` uint8."""
         chosen = self.indices[torch.as_tensor(indices, dtype=torch.int64)]
         return self.source.read(chosen.tolist())
+
+    def _chosen(self, of_source: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(of_source[index] for index in self.indices.tolist())
 
 
 def select_identities(images: Images, identities: Sequence[int]) -> Images:
