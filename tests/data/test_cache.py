@@ -71,7 +71,8 @@ def test_a_damaged_file_is_made_again_with_a_word(folder, damage):
 
 def test_what_somebody_else_put_there_is_not_opened(folder):
     folder.mkdir()
-    np.savez(folder / "some.cache", pixels=np.array([{"an": "object"}], dtype=object))
+    with (folder / "some.cache").open("wb") as file:
+        np.savez(file, pixels=np.array([{"an": "object"}], dtype=object))
     with pytest.warns(UserWarning, match="damaged"):
         assert_same(cached("some", make))
 
