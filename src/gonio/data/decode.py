@@ -59,6 +59,19 @@ def decode(path: Path, *, size: int, channels: int) -> Tensor:
     return torch.from_numpy(pixels).reshape(size, size, channels).permute(2, 0, 1).contiguous()
 
 
+def is_image(path: Path) -> bool:
+    """Whether a file begins as an image in one of `FORMATS` does."""
+    if not path.is_file():
+        return False
+    try:
+        with Image.open(path, formats=FORMATS):
+            return True
+    except OSError:
+        return False
+    except Image.DecompressionBombError:
+        return True
+
+
 def _plain(image: ImageFile, mode: str) -> Image.Image:
     """Load, turn and convert to "L" or "RGB", over white where the image is transparent."""
     white = white_level(image)
