@@ -33,7 +33,7 @@ def test_a_run_prints_its_results_and_keeps_them(trained):
 def test_progress_is_plain_lines_on_standard_error_where_there_is_no_terminal(trained):
     _, result = trained
     last = result.err.splitlines()[-1]
-    for fact in ("step 22/22", "loss ", "acc ", "angle ", "°", " samples/s"):
+    for fact in ("step 24/24", "loss ", "acc ", "angle ", "°", " samples/s"):
         assert fact in last
     assert "\x1b" not in result.err
 
@@ -225,6 +225,6 @@ def test_a_run_that_was_moved_goes_on_where_it_is_now(
     result = gonio("train", "--config", own_run / "config.yaml", "--resume")
     assert result.code == 0, result.err
     assert f"run: {own_run}" in result.out
-    assert "going on after step 22 of 22" in result.err
+    assert "going on after step 24 of 24" in result.err
     assert (own_run / "results.json").exists()
     assert (trained[0] / "results.json").stat().st_mtime_ns == before

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from PIL import Image
 
 from gonio.base.durable import sha256
 from gonio.base.errors import CheckpointError, ConfigError, DataError
@@ -27,7 +28,7 @@ def test_one_seed_gives_the_same_numbers_and_another_seed_others(finished_run, t
 def test_metrics_tell_that_the_run_learns(finished_run):
     lines = metrics_of(finished_run("arcface"))
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
-    assert [line["epoch"] for line in lines] == [1] * 11 + [2] * 11
+    assert [line["epoch"] for line in lines] == [1] * 12 + [2] * 12
     assert all(math.isfinite(value) for line in lines for value in line.values())
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert lines[-1]["angle_degrees"] < lines[0]["angle_degrees"] < 180
@@ -139,10 +140,20 @@ def test_a_step_that_is_not_finite_ends_the_run_and_changes_no_weight(
     message = str(caught.value)
     step = int(message.split()[1].rstrip(":"))
     images = message.partition("training images ")[2].split(", ")
-    assert len(images) == 128
+    assert len(images) == 120
     folder = folder_of(config)
     last = newest_checkpoint(folder.checkpoints)
     assert last.step == step - 1
     assert last.tensors["head.weight"].isfinite().all()
     assert len(metrics_of(folder)) == step - 1
     assert not folder.weights.exists()
+
+
+def test_images_that_meet_themselves_are_told(tmp_path):
+    for name in ("ann/1", "ann/2", "bob/1", "bob/2", "carol/1", "dave/1"):
+        path = tmp_path / f"faces/{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(path)
+    config = change(run_config(tmp_path / "run", "supcon"), "data.source", str(tmp_path / "faces"))
+    with pytest.warns(UserWarning, match="2 of 2 identities have fewer than 4 images"):
+        train(config)

@@ -1,6 +1,7 @@
 """Training steps, one after the other; what is done between them is the caller's business."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -60,6 +61,13 @@ def training_steps(
         DivergedError: a loss or gradient that is not finite; that step changes no weight.
     """
     optimise, order = config.optimise, order_of(config, images)
+    if order.incomplete:
+        warnings.warn(
+            f"optimise.per_identity: {order.incomplete} of {len(images.names)} identities have fewer "
+            f"than {order.per_identity} images, so that an image is paired with itself; lower it, or "
+            "leave these identities out",
+            stacklevel=2,
+        )
     total = optimise.epochs * order.per_epoch
     device = state.head.step.device
     state.model.train()
