@@ -5,6 +5,7 @@ import shutil
 import sys
 
 import pytest
+from PIL import Image
 
 from cli.conftest import DIGITS
 from gonio.base.record import decode
@@ -144,3 +145,35 @@ def test_a_run_that_cannot_be_written_is_evaluated_and_the_others_are_kept(
     assert result.err.splitlines()[-1].endswith(f"{os.strerror(errno.EROFS)}: {own_run}/scores.png")
     assert list(json.loads((tmp_path / "report.json").read_text())) == ["first", "other"]
     assert (other / "roc.png").exists()
+
+
+def test_data_that_were_moved_are_looked_for_where_they_are_said_to_be(
+    gonio, refused, own_run, tmp_path, monkeypatch
+):
+    people = tmp_path / "people"
+    for name in "abcdef":
+        for shade in range(3):
+            path = people / name / f"{shade}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8), 40 * ord(name) % 211 + 9 * shade).save(path)
+    words = ("--data.size", 8, "--optimise.epochs", 1, "--optimise.batch_size", 4)
+    monkeypatch.chdir(tmp_path)
+    assert gonio("train", "--data", "people", *words, "--out", "run").code == 0
+    before = read_result(tmp_path / "run/results.json")
+    people.rename(tmp_path / "moved")
+    error = refused(3, "evaluate", "run")
+    assert f"{people}: the data of run are no longer there" in error
+    way = error.partition("they are: gonio ")[2].replace("FOLDER", "moved").split()
+    assert gonio(*way).code == 0
+    assert gonio("evaluate", "run").code == 0
+    after = read_result(tmp_path / "run/results.json")
+    assert (after.report, after.model) == (before.report, before.model)
+    assert after.source == str(tmp_path / "moved")
+
+
+def test_without_identities_kept_apart_there_is_a_model_and_no_result(gonio, refused, tmp_path):
+    result = gonio("train", *DIGITS, "--data.unseen", 0, "--out", tmp_path / "run")
+    assert result.code == 0, result.err
+    assert result.out == f"run: {tmp_path / 'run'}\n"
+    assert not (tmp_path / "run" / "results.json").exists()
+    assert "was trained on all identities" in refused(3, "evaluate", tmp_path / "run")

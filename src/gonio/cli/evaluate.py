@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> None:
     if chosen.json:
         write_json(chosen.json, {label: asdict(one) for label, one in (results | before).items()})
     show_results(results | before)
-    keep({label: (one, results[label]) for label, one in runs.items()}, is_own=chosen.data is None)
+    _keep(runs, results, is_own=chosen.data is None)
 
 
 def show_results(results: Mapping[str, Result]) -> None:
@@ -54,16 +54,16 @@ def show_results(results: Mapping[str, Result]) -> None:
     )
 
 
-def keep(results: Mapping[str, tuple[Trained, Result]], *, is_own: bool) -> None:
+def _keep(runs: Mapping[str, Trained], results: Mapping[str, Result], *, is_own: bool) -> None:
     """Write all that can be written into the folders of the runs.
 
     Raises:
         OSError: the first that could not.
     """
     failures = []
-    for run, result in results.values():
+    for label, one in runs.items():
         try:
-            write_result(run.folder, result, is_own=is_own)
+            write_result(one.folder, results[label], is_own=is_own)
         except OSError as error:
             failures.append(error)
     if failures:

@@ -16,7 +16,7 @@ class DataConfig:
         source: "glyphs", "digits", or the path of a folder with a sub-folder for each identity.
         size: height and width of the images in pixels, >= 8.
         channels: 1 for grey, 3 for RGB.
-        unseen: share of the identities that is not trained on but evaluated, in (0, 1).
+        unseen: share of the identities that is not trained on but evaluated, in [0, 1).
         split_seed: chooses them, in [0, 2^63).
         max_bad_fraction: share of unreadable files that a folder may have, in [0, 1].
 
@@ -34,7 +34,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         _require(self.source != "", "data.source", self.source, "a name or a path")
         _require(self.size >= 8, "data.size", self.size, ">= 8 pixels")
-        _require(0 < self.unseen < 1, "data.unseen", self.unseen, "in (0, 1)")
+        _require(0 <= self.unseen < 1, "data.unseen", self.unseen, "in [0, 1)")
         _require(0 <= self.split_seed < 2**63, "data.split_seed", self.split_seed, "in [0, 2^63)")
         fraction = self.max_bad_fraction
         _require(0 <= fraction <= 1, "data.max_bad_fraction", fraction, "in [0, 1]")

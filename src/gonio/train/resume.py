@@ -41,7 +41,7 @@ def restore(state: TrainState, folder: RunFolder, now: About) -> None:
                 f"{folder.checkpoints}: no checkpoint is left to go on from after step {model.step} of "
                 f"{now.steps}; put one back from a copy, or begin another run with another --out"
             )
-        state.finish(read_weights(folder, model), model.step)
+        state.load(read_weights(folder, model), model.step)
     else:
         warnings.warn(f"{folder.path} has no checkpoint yet: from the first step", stacklevel=2)
 

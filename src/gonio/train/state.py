@@ -62,8 +62,8 @@ class TrainState:
                     found[f"optimizer.{name}.{key}"] = value.detach().cpu().contiguous()
         return found | {"random.cpu": torch.get_rng_state()}
 
-    def finish(self, weights: Mapping[str, Tensor], step: int) -> None:
-        """Take over what `weights` gave after the last step, which is all that is left to do.
+    def load(self, weights: Mapping[str, Tensor], step: int) -> None:
+        """Take over what `weights` gave at a step.
 
         Raises:
             CheckpointError: weights of another model.
@@ -80,7 +80,7 @@ class TrainState:
         Raises:
             CheckpointError: tensors of another model.
         """
-        self.finish({key: one for key, one in tensors.items() if not key.startswith(OTHERS)}, step)
+        self.load({key: one for key, one in tensors.items() if not key.startswith(OTHERS)}, step)
         try:
             torch.set_rng_state(tensors["random.cpu"])
         except (KeyError, RuntimeError) as error:

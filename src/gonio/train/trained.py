@@ -13,6 +13,7 @@ from torch import nn
 
 from gonio.base.errors import ConfigError, DataError
 from gonio.data import Fingerprint, Images, select_identities
+from gonio.data.open import BUILT_IN
 from gonio.runs.about import About, Environment
 from gonio.runs.folder import RunFolder
 from gonio.runs.model import Model, load_backbone, read_model
@@ -106,6 +107,7 @@ def opener(source: str | None) -> Callable[[Trained], Sample]:
 
     def sample_of(run: Trained) -> Sample:
         if source is None:
+            _check_there(run)
             return unseen_of(run, opened(run.data))
         data = located(replace(run.data, source=source))
         return Sample(opened(data), data.source)
@@ -132,6 +134,16 @@ def unseen_of(run: Trained, images: Images) -> Sample:
             f"{source}: {run.folder.path} was trained on all identities; name others by --data"
         )
     return Sample(select_identities(images, apart), source)
+
+
+def _check_there(run: Trained) -> None:
+    """Say what helps where the data of a run were moved."""
+    source = run.data.source
+    if source not in BUILT_IN and not Path(source).exists():
+        raise DataError(
+            f"{source}: the data of {run.folder.path} are no longer there; say where they are: "
+            f"gonio train --config {run.folder.config} --data FOLDER --resume"
+        )
 
 
 def _warn_of_more_steps(folder: RunFolder, model: Model) -> None:
