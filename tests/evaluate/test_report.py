@@ -142,6 +142,11 @@ def test_what_is_missing_is_explained_below(report, empty):
     assert any(one.startswith(f"{mark} there are no genuine pairs") for one in printed)
 
 
+def test_angles_of_drawn_pairs_say_so():
+    text = " ".join(" ".join(lines({"many": evaluated(100, 7)})).split())
+    assert "200,000 of 242,550 pairs, drawn with replacement" in text
+
+
 def test_an_unresolved_far_is_a_dash_with_a_footnote():
     printed = lines({"few": evaluated(5, 3)})
     value, mark = line(printed, "TAR at FAR ≤ 0.001, %")[-2:]

@@ -1,4 +1,6 @@
-"""Names that somebody else chose, made fit to be shown."""
+"""Names that somebody else chose, and lists of them, made fit to be shown."""
+
+from collections.abc import Sequence
 
 
 def shown(name: str | bytes) -> str:
@@ -15,3 +17,12 @@ def _escaped(character: str) -> str:
     return ascii(character)[1:-1].replace(
         r"\udc", r"\x"
     )  # the byte of a surrogate escape (PEP 383)
+
+
+def first_few(parts: Sequence[str]) -> str:
+    """The first five of some parts of a message, and how many more there are."""
+    more = [f"and {len(parts) - FEW} more"] if len(parts) > FEW else []
+    return "; ".join([*parts[:FEW], *more])
+
+
+FEW = 5

@@ -126,7 +126,7 @@ def _angle_cells(label: str, summary: AngleSummary, notes: _Footnotes) -> Iterat
         yield label, MISSING + notes.mark(summary.reason)
         yield "  5 % to 95 %", MISSING
     else:
-        yield label, f"{summary.mean:.1f} / {summary.median:.1f}"
+        yield label, f"{summary.mean:.1f} / {summary.median:.1f}" + notes.mark(_share(summary))
         yield "  5 % to 95 %", f"{summary.percentile_5:.1f} to {summary.percentile_95:.1f}"
 
 
@@ -134,6 +134,13 @@ def _drawn(pairs: PairCounts) -> str | None:
     """How pairs were drawn, where not all were scored."""
     scored, there = (pairs.genuine, pairs.impostor), (pairs.all_genuine, pairs.all_impostor)
     return None if scored == there else pairs.method
+
+
+def _share(angles: AngleSummary) -> str | None:
+    """How many angles were drawn, where not all were computed."""
+    if angles.count == angles.total:
+        return None
+    return f"{angles.count:,} of {angles.total:,} pairs, drawn with replacement"
 
 
 def _percent(rate: float | None) -> str:
