@@ -5,7 +5,7 @@ import yaml
 
 from cli.conftest import DIGITS
 from gonio import losses
-from gonio.evaluate import Report
+from gonio.train import read_result
 
 
 def test_a_run_prints_its_results_and_keeps_them(trained):
@@ -15,6 +15,7 @@ def test_a_run_prints_its_results_and_keeps_them(trained):
     assert f"run: {folder}" in result.out
     names = {path.name for path in folder.iterdir()}
     assert names == {
+        ".lock",
         "checkpoints",
         "config.yaml",
         "metrics.jsonl",
@@ -22,10 +23,10 @@ def test_a_run_prints_its_results_and_keeps_them(trained):
         "model.safetensors",
         "results.json",
         "roc.png",
+        "run.json",
         "scores.png",
-        "versions.json",
     }
-    report = Report.read(folder / "results.json")
+    report = read_result(folder / "results.json").report
     assert (report.identities, report.verification.auc.reason) == (2, None)
     assert (folder / "scores.png").read_bytes()[:4] == b"\x89PNG"
 
@@ -49,7 +50,7 @@ def test_every_loss_of_the_table_trains(gonio, tmp_path, name):
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     first, last = json.loads(lines[0]), json.loads(lines[-1])
     assert last["angle_degrees"] < first["angle_degrees"]
-    assert Report.read(tmp_path / "run" / "results.json").verification.auc.value > 0.5
+    assert read_result(tmp_path / "run" / "results.json").report.verification.auc.value > 0.5
 
 
 def printed(gonio, *arguments):

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 from gonio import losses
+from gonio.runs.folder import RunFolder
 from gonio.train import DataConfig, LossConfig, OptimiseConfig, TrainConfig
-from gonio.train.run_folder import RunFolder
 
 STEPS = 24
 """Of the run that `run_config` describes: two epochs of twelve batches."""

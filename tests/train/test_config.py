@@ -18,7 +18,7 @@ from gonio.train import (
 RANGES = [
     (DataConfig, "data", {"source": ""}),
     (DataConfig, "data", {"size": 7}),
-    (DataConfig, "data", {"unseen": 0.0}),
+    (DataConfig, "data", {"unseen": -0.1}),
     (DataConfig, "data", {"unseen": 1.0}),
     (DataConfig, "data", {"max_bad_fraction": 1.1}),
     (ModelConfig, "model", {"embedding_dim": 0}),

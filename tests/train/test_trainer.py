@@ -1,6 +1,5 @@
 """What a run leaves, and that its numbers depend on nothing but the settings."""
 
-import json
 import math
 
 import pytest
@@ -10,8 +9,11 @@ from PIL import Image
 from gonio.base.durable import sha256
 from gonio.base.errors import CheckpointError, ConfigError, DataError
 from gonio.data import to_float
+from gonio.runs.about import About
+from gonio.runs.checkpoint import newest_checkpoint
+from gonio.runs.model import Backbone, read_model
+from gonio.runs.records import read_record
 from gonio.train import DivergedError, embed, load_backbone, train
-from gonio.train.checkpoint import newest_checkpoint
 from train.runs import STEPS, change, folder_of, metrics_of, run_config
 
 
@@ -43,16 +45,15 @@ def test_metrics_can_be_written_every_few_steps(tmp_path, finished_run):
 
 def test_a_run_says_what_it_is_of(finished_run):
     folder = finished_run("arcface")
-    assert json.loads(folder.versions.read_text())["torch"] == torch.__version__
-    about = json.loads(folder.model.read_text())
-    assert about["loss"]["margin"] == 0.5
-    assert about["backbone"] == {
-        "name": "small",
-        "embedding_dim": 128,
-        "image_size": 8,
-        "channels": 1,
-    }
-    assert len(about["identities"]) == 8
+    about, model = read_record(About, folder.about), read_model(folder)
+    assert about.steps == model.step == STEPS
+    assert about.run == model.run
+    assert about.environment.packages["torch"] == torch.__version__
+    assert about.environment.threads == torch.get_num_threads()
+    assert model.sha256 == sha256(folder.weights)
+    assert model.loss["margin"] == model.run.settings["loss"]["margin"] == 0.5
+    assert model.backbone == Backbone("small", embedding_dim=128, image_size=8, channels=1)
+    assert (len(model.identities), model.run.data.identities) == (8, 10)
     assert not [path for path in folder.path.rglob("*") if "part" in path.name]
 
 
@@ -76,16 +77,20 @@ def test_a_damaged_export_is_refused(finished, damage):
     elif damage == "gone":
         folder.weights.unlink()
     else:
-        folder.model.write_text("[]" if damage == "other json" else '{"format": 2}')
+        folder.model.write_text("[]" if damage == "other json" else '{"format": 99}')
     with pytest.raises(CheckpointError, match=r"model\.(safetensors|json)"):
         load_backbone(folder.path)
 
 
 def test_a_folder_that_holds_a_run_is_not_trained_into(finished):
-    files = {path: path.stat().st_mtime_ns for path in folder_of(finished).path.rglob("*")}
+    def files():
+        found = folder_of(finished).path.rglob("[!.]*")
+        return {path: path.stat().st_mtime_ns for path in found}
+
+    before = files()
     with pytest.raises(ConfigError, match="--resume"):
         train(finished)
-    assert {path: path.stat().st_mtime_ns for path in folder_of(finished).path.rglob("*")} == files
+    assert files() == before
 
 
 def test_a_folder_with_other_things_keeps_them(tmp_path):

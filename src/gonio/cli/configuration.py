@@ -14,9 +14,9 @@ from gonio.base.errors import ConfigError
 from gonio.cli.parser import check_known
 from gonio.cli.settings import settings_of
 from gonio.cli.train_parser import FLAGS, explained, shown_kind, train_parser
+from gonio.runs.folder import RunFolder
 from gonio.train.config import TrainConfig, dotted
 from gonio.train.config_file import read_yaml
-from gonio.train.run_folder import RunFolder
 
 WORDS = {"data": "source", "model": "backbone", "loss": "name"}
 """Section -> the setting that a word stands for."""
@@ -70,17 +70,8 @@ def read_request(arguments: Sequence[str]) -> Request:
 def _in_its_folder(config: TrainConfig, path: Path) -> TrainConfig:
     """A run that was moved, or is named from another folder, is where its configuration lies."""
     folder = RunFolder(path.parent)
-    is_its_own = path.name == folder.config.name and folder.versions.exists()
+    is_its_own = path.name == folder.config.name and folder.about.exists()
     return replace(config, out=str(folder.path)) if is_its_own else config
-
-
-def read_config(path: Path) -> TrainConfig:
-    """The configuration in a file.
-
-    Raises:
-        ConfigError: a file that cannot be read, or settings that cannot be used.
-    """
-    return read_request(["--config", str(path)]).config
 
 
 def _spelled(argument: str) -> str:

@@ -14,10 +14,16 @@ from gonio.evaluate.report import Report
 MISSING = "-"
 
 
-def report_table(reports: Mapping[str, Report]) -> Table:
+def report_table(
+    reports: Mapping[str, Report], trained_on: Mapping[str, int] | None = None
+) -> Table:
     """One column for each named report; rates in %, angles in degrees, counts behind each TAR.
 
     What a report has no value for is shown as "-", with a footnote that says why.
+
+    Args:
+        reports: name -> report.
+        trained_on: name -> how many of its identities were trained on, where that is known.
 
     Raises:
         ValueError: no report.
@@ -30,14 +36,26 @@ def report_table(reports: Mapping[str, Report]) -> Table:
         list(_cells(report, sorted(stated, reverse=True), notes)) for report in reports.values()
     ]
     table = Table(box=SIMPLE_HEAD, caption_justify="left")
-    table.add_column("unseen identities", no_wrap=True)
+    table.add_column(_whose(reports, trained_on), no_wrap=True)
     for name in reports:
         table.add_column(Text(name), justify="right")
     for cells in zip(*columns, strict=True):
         label = cells[0][0]
+        if label == "images" and trained_on and any(trained_on.values()):
+            table.add_row("  trained on", *(_count(trained_on.get(name)) for name in reports))
         table.add_row(label, *(cell for _, cell in cells), end_section=label in _LAST_OF_SECTION)
     table.caption = Text(str(notes))
     return table
+
+
+def _whose(reports: Mapping[str, Report], trained_on: Mapping[str, int] | None) -> str:
+    """Of whom the numbers are: unseen, seen or mixed where the models tell."""
+    if trained_on is None:
+        return "identities"
+    if not any(trained_on.values()):
+        return "unseen identities"
+    is_seen = all(trained_on.get(name) == one.identities for name, one in reports.items())
+    return "seen identities" if is_seen else "mixed identities"
 
 
 _LAST_OF_SECTION = ("impostor pairs", "  folds")

@@ -2,6 +2,7 @@
 
 from gonio.models.build import backbone_names, build_backbone
 from gonio.models.iresnet import IResNet
+from gonio.models.proof import prove_saving
 from gonio.models.small import SmallNet
 
-__all__ = ["IResNet", "SmallNet", "backbone_names", "build_backbone"]
+__all__ = ["IResNet", "SmallNet", "backbone_names", "build_backbone", "prove_saving"]

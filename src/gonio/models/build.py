@@ -27,7 +27,7 @@ def build_backbone(name: str, *, embedding_dim: int, image_size: int, channels: 
 
     Args:
         name: One of `backbone_names()`, "timm:NAME" for a model of timm, or "module:factory" for
-            anything that can be imported; it is called as
+            anything that can be imported, also from the current folder; it is called as
             `factory(embedding_dim=..., image_size=..., channels=...)`.
         embedding_dim: Size of the embeddings, at least 1.
         image_size: Height and width of the images in pixels, at least 8.
@@ -64,4 +64,4 @@ def _builder(name: str) -> Callable[..., nn.Module]:
         )
     if source == "timm":
         return partial(build_timm, what)
-    return partial(build_imported, source, what)
+    return partial(build_imported, name)

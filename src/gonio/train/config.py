@@ -16,7 +16,8 @@ class DataConfig:
         source: "glyphs", "digits", or the path of a folder with a sub-folder for each identity.
         size: height and width of the images in pixels, >= 8.
         channels: 1 for grey, 3 for RGB.
-        unseen: share of the identities that is not trained on but evaluated, in (0, 1).
+        unseen: share of the identities that is not trained on but evaluated, in [0, 1).
+        split_seed: chooses them, in [0, 2^63).
         max_bad_fraction: share of unreadable files that a folder may have, in [0, 1].
 
     Raises:
@@ -27,12 +28,14 @@ class DataConfig:
     size: int = 32
     channels: Literal[1, 3] = 1
     unseen: float = 0.25
+    split_seed: int = 0
     max_bad_fraction: float = 0.01
 
     def __post_init__(self) -> None:
         _require(self.source != "", "data.source", self.source, "a name or a path")
         _require(self.size >= 8, "data.size", self.size, ">= 8 pixels")
-        _require(0 < self.unseen < 1, "data.unseen", self.unseen, "in (0, 1)")
+        _require(0 <= self.unseen < 1, "data.unseen", self.unseen, "in [0, 1)")
+        _require(0 <= self.split_seed < 2**63, "data.split_seed", self.split_seed, "in [0, 2^63)")
         fraction = self.max_bad_fraction
         _require(0 <= fraction <= 1, "data.max_bad_fraction", fraction, "in [0, 1]")
 
@@ -136,7 +139,7 @@ class TrainConfig:
         loss: the loss and its settings.
         targets: what it is given beside the identities.
         optimise: the optimizer and its schedule.
-        seed: of the split, the first weights and the order of the images, in [0, 2^63).
+        seed: of the first weights and the order of the images, in [0, 2^63).
         device: "cuda", "cpu", or "auto" for cuda where there is one.
         out: folder of the run; by default the next free `runs/<data>-<loss>-<number>`.
         checkpoint_every: steps between two checkpoints, >= 1; the last step always has one.
