@@ -111,7 +111,7 @@ def test_a_finished_run_without_checkpoints_is_finished(finished, finished_run):
 def test_without_checkpoints_nothing_can_be_made_longer(finished, finished_run):
     shutil.rmtree(folder_of(finished).checkpoints)
     with pytest.raises(
-        CheckpointError, match="no checkpoint is left to go on from after step 22 of 33"
+        CheckpointError, match="no checkpoint is left to go on from after step 24 of 36"
     ):
         train(change(finished, "optimise.epochs", 3), resume=True)
     assert_same_run(folder_of(finished), finished_run("arcface"))
