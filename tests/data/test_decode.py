@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gonio.base.errors import DataError
+from gonio.data.budget import PixelBudget
 from gonio.data.decode import MAX_PIXELS, decode
 
 
@@ -151,6 +152,29 @@ def test_both_sides_are_resized_to_the_square(tmp_path):
     pixels = decode(saved(tmp_path / "a.png", image), size=10, channels=1)[0]
     assert (pixels[:, :4] == 0).all()
     assert (pixels[:, 6:] == 255).all()
+
+
+def test_smaller_images_are_averaged_and_not_sampled(tmp_path):
+    checkerboard = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    pixels = decode(saved(tmp_path / "a.png", Image.fromarray(checkerboard)), size=8, channels=1)
+    assert (pixels.int() - 127).abs().max() <= 2
+
+
+def test_every_decoder_takes_its_pixels_from_the_budget_of_all(tmp_path, monkeypatch):
+    taken = []
+
+    class Recorded(PixelBudget):
+        def take(self, pixels):
+            taken.append(pixels)
+            return super().take(pixels)
+
+    monkeypatch.setattr("gonio.data.decode.BUDGET", Recorded(MAX_PIXELS))
+    whole = saved(tmp_path / "a.png", Image.new("L", (20, 30)))
+    decode(whole, size=8, channels=1)
+    whole.write_bytes(whole.read_bytes()[:45])
+    with pytest.raises(DataError):
+        decode(whole, size=8, channels=1)
+    assert taken == [600, 600]
 
 
 def chunk(kind, content):

@@ -1,11 +1,9 @@
-import json
 import shutil
 
 import pytest
 import torch
 from PIL import Image
 
-from gonio.base.errors import DataError
 from gonio.data import ArrayImages, Fingerprint, open_folder, select_identities
 
 
@@ -87,10 +85,3 @@ def test_a_part_of_the_data_is_other_data(root):
     assert part.differences(fingerprint(root))[0] == "identities (1 now, 2 before)"
     shutil.rmtree(root / "alice")
     assert part == fingerprint(root)
-
-
-def test_json_there_and_back(root):
-    written = json.dumps(fingerprint(root).to_dict())
-    assert Fingerprint.from_dict(json.loads(written)) == fingerprint(root)
-    with pytest.raises(DataError, match="wanted is identities: int, images: int, names: str"):
-        Fingerprint.from_dict({"images": 4, "sha256": "abc"})

@@ -1,11 +1,9 @@
 """What a set of images is, in three digests: whom it shows, its files, and what they hold."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, get_type_hints
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from gonio.base.errors import DataError
 from gonio.data.images import Images
 
 
@@ -48,23 +46,6 @@ class Fingerprint:
         if self.pixels != before.pixels:
             found.append("pixels")
         return found
-
-    def to_dict(self) -> dict[str, int | str]:
-        """Plain values, as JSON has them."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Fingerprint":
-        """The inverse of `to_dict`.
-
-        Raises:
-            DataError: other fields, or a value of another type.
-        """
-        kinds = get_type_hints(cls)
-        if {name: type(value) for name, value in values.items()} != kinds:
-            wanted = ", ".join(f"{name}: {kind.__name__}" for name, kind in kinds.items())
-            raise DataError(f"fingerprint of the data: got {dict(values)}; wanted is {wanted}")
-        return cls(**values)
 
 
 def _amounts(now: int, before: int) -> str:

@@ -103,15 +103,17 @@ def open_folder(
     """
     if not 0 <= max_bad_fraction <= 1:
         raise ConfigError(f"max_bad_fraction must be in [0, 1], got {max_bad_fraction}")
-    listing = list_files(root)
-    files = listing.used
-    in_memory = len(files) * channels * size * size <= memory_budget
-    pixels = torch.empty(len(files) if in_memory else 0, channels, size, size, dtype=torch.uint8)
-    readable: list[Path] = []
-    digests: list[str] = []
-    skipped: list[tuple[Path, str]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # decode refuses sooner
+        listing = list_files(root)
+        files = listing.used
+        in_memory = len(files) * channels * size * size <= memory_budget
+        pixels = torch.empty(
+            len(files) if in_memory else 0, channels, size, size, dtype=torch.uint8
+        )
+        readable: list[Path] = []
+        digests: list[str] = []
+        skipped: list[tuple[Path, str]] = []
         results = track(_decode_all(files, size, channels), "reading images", len(files))
         for path, result in zip(files, results, strict=True):
             if isinstance(result, DataError):
