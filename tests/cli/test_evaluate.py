@@ -148,7 +148,7 @@ def test_a_run_that_cannot_be_written_is_evaluated_and_the_others_are_kept(
 
 
 def test_data_that_were_moved_are_looked_for_where_they_are_said_to_be(
-    gonio, refused, own_run, tmp_path, monkeypatch
+    gonio, refused, tmp_path, monkeypatch
 ):
     people = tmp_path / "people"
     for name in "abcdef":
