@@ -64,4 +64,4 @@ def _builder(name: str) -> Callable[..., nn.Module]:
         )
     if source == "timm":
         return partial(build_timm, what)
-    return partial(build_imported, source, what)
+    return partial(build_imported, name)
