@@ -1,7 +1,7 @@
 """`gonio evaluate`: trained runs side by side, on identities that they were not trained on."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 
 from gonio.base.durable import write_json
-from gonio.base.errors import ConfigError, DataError
+from gonio.base.errors import DataError
 from gonio.cli.configuration import read_config
-from gonio.cli.output import show
-from gonio.cli.parser import Parser
+from gonio.cli.output import show_columns
+from gonio.cli.parser import Parser, add_import
 from gonio.data import Images
 from gonio.evaluate import report_table
+from gonio.settings import check_output, check_path
 from gonio.train.config import TrainConfig
 from gonio.train.evaluation import evaluate_backbone, write_results
 from gonio.train.export import load_backbone, read_model
@@ -41,14 +42,17 @@ def run(arguments: Sequence[str]) -> None:
         "--untrained", action="store_true", help="add the backbone as it was before training"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the reports as JSON, too")
-    chosen = parser.parse_args(arguments)
-    if chosen.json and not chosen.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json: the folder {chosen.json.parent} does not exist")
-    runs = _labelled([_read(Path(path)) for path in dict.fromkeys(chosen.runs)])
+    add_import(parser)
+    chosen = parser.read(arguments)
+    for path in chosen.runs:
+        check_path("RUN", path)
+    if chosen.json is not None:
+        check_output("--json", chosen.json)
+    runs = _labelled([_read(Path(path), chosen.allowed) for path in dict.fromkeys(chosen.runs)])
     images_of = _opener(chosen.data)
     reports = {}
     for label, one in runs.items():
-        backbone = load_backbone(one.folder.path).to(one.device)
+        backbone = load_backbone(one.folder.path, chosen.allowed).to(one.device)
         reports[label] = evaluate_backbone(backbone, images_of(one))
         other = None if chosen.data is None else Path(chosen.data).resolve().name
         write_results(one.folder, reports[label], other)
@@ -58,7 +62,7 @@ def run(arguments: Sequence[str]) -> None:
             reports[label] = evaluate_backbone(backbone.to(one.device), images_of(one))
     if chosen.json:
         write_json(chosen.json, {name: json.loads(one.to_json()) for name, one in reports.items()})
-    show(report_table(reports))
+    show_columns(reports, report_table)
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,10 @@ class Trained:
         return choose_device("cpu" if self.config.device == "cpu" else "auto")
 
 
-def _read(path: Path) -> Trained:
+def _read(path: Path, allowed: Collection[str]) -> Trained:
     folder = RunFolder(path)
     about = read_model(folder)
-    return Trained(folder, read_config(folder.config), about["data"])
+    return Trained(folder, read_config(folder.config, allowed), about["data"])
 
 
 def _labelled(runs: Sequence[Trained]) -> dict[str, Trained]:

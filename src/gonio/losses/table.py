@@ -94,6 +94,11 @@ def names() -> list[str]:
     return list(_ROWS)
 
 
+def names_code(name: str) -> bool:
+    """Whether its row is made by importing a module."""
+    return name not in _ROWS and ":" in name
+
+
 def get(name: str) -> Row:
     """The row of a name.
 
@@ -108,7 +113,7 @@ def get(name: str) -> Row:
     """
     if name in _ROWS:
         return _ROWS[name]
-    if ":" in name:
+    if names_code(name):
         return _imported(name)
     raise unknown_name("loss", name, _ROWS)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from gonio.base.durable import sha256, write_json, write_tensors
-from gonio.base.errors import CheckpointError
-from gonio.models import build_backbone
+from gonio.base.errors import CheckpointError, ConfigError
+from gonio.base.importing import check_allowed
+from gonio.models import build_backbone, names_code
 from gonio.train.config import TrainConfig
 from gonio.train.run_folder import RunFolder
 
@@ -44,7 +46,7 @@ def export_model(
             "image_size": config.data.size,
             "channels": config.data.channels,
         },
-        "loss": config.loss.to_dict(),
+        "loss": config.loss.plain(),
         "data": data,
         "identities": identities,
     }
@@ -76,25 +78,33 @@ def read_model(folder: RunFolder) -> dict[str, Any]:
     return about
 
 
-def load_backbone(run: str | os.PathLike[str]) -> nn.Module:
+def load_backbone(run: str | os.PathLike[str], allowed: Collection[str] = ()) -> nn.Module:
     """The trained backbone of a finished run, in evaluation mode, on the CPU.
 
     It takes what `gonio.data.to_float` gives, (batch, channels, size, size), and returns embeddings
     (batch, dim), not normalised.
 
+    Args:
+        run: folder of the run.
+        allowed: code of one's own that the run may name as its backbone, such as "my_nets:net".
+
     Raises:
         CheckpointError: no finished run, or a damaged one.
-        ConfigError: a backbone that cannot be built here.
+        ConfigError: a backbone that is not allowed, or cannot be built here.
     """
     folder = RunFolder(Path(run))
     about = read_model(folder)
     try:
+        if names_code(about["backbone"]["name"]):
+            check_allowed(about["backbone"]["name"], allowed)
         backbone = build_backbone(about["backbone"].pop("name"), **about["backbone"])
         if sha256(folder.weights) != about["sha256"]:
             raise ValueError("its SHA-256 is not the one in model.json")
         with safe_open(folder.weights, framework="pt") as file:
             names = [name for name in file.keys() if name.startswith(BACKBONE)]  # noqa: SIM118
             weights = {name.removeprefix(BACKBONE): file.get_tensor(name) for name in names}
+    except ConfigError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise _damaged(folder, error) from error
     try:

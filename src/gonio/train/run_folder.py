@@ -8,8 +8,8 @@ from pathlib import Path
 
 from gonio.base.durable import write_json, write_text
 from gonio.base.errors import CheckpointError, ConfigError
+from gonio.settings import to_yaml
 from gonio.train.config import TrainConfig
-from gonio.train.config_file import to_yaml
 
 RUNS = Path("runs")
 """Where runs go that are not told where."""
@@ -73,7 +73,7 @@ class RunFolder:
         packages = ("gonio", "torch", "numpy", "safetensors", "pillow")
         machine = {"python": platform.python_version(), "platform": platform.platform()}
         write_json(self.versions, machine | {name: version(name) for name in packages})
-        write_text(self.config, to_yaml(config))
+        write_text(self.config, to_yaml(config.to_dict()))
 
 
 def new_run(config: TrainConfig) -> RunFolder:
