@@ -17,10 +17,17 @@ class Result(NamedTuple):
     err: str
 
 
-def run(*arguments):
+class Terminal(io.StringIO):
+    """What a person looks at."""
+
+    def isatty(self):
+        return True
+
+
+def run(*arguments, out=io.StringIO):
     """What a shell would see of `gonio ...`."""
     with (
-        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stdout(out()) as out,
         contextlib.redirect_stderr(io.StringIO()) as err,
     ):
         try:
@@ -33,6 +40,20 @@ def run(*arguments):
 @pytest.fixture
 def gonio():
     return run
+
+
+@pytest.fixture
+def at_terminal(monkeypatch):
+    """The lines that a terminal of so many columns shows, without colours."""
+
+    def lines(columns, *arguments):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "dumb")
+        result = run(*arguments, out=Terminal)
+        assert result.code == 0, result
+        return result.out.splitlines()
+
+    return lines
 
 
 @pytest.fixture

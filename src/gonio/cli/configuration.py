@@ -41,18 +41,18 @@ def read_request(arguments: Sequence[str]) -> Request:
     """
     first = _first_look(arguments)
     path = None if first.config is None else Path(first.config)
-    file = {} if path is None else _read(path)
+    file = named({}, TrainConfig) if path is None else _read(path)
     chosen = from_flags(vars(first), words(TrainConfig), TrainConfig)
-    tree = named(above(file, chosen, TrainConfig), TrainConfig)
+    tree = above(file, chosen, TrainConfig)
     _check_code(tree, chosen, first.allowed)
     settings = flags(TrainConfig, tree)
     found = train_parser(settings).read(arguments)
     tree = above(file, from_flags(vars(found), settings, TrainConfig), TrainConfig)
     try:
-        config = TrainConfig.from_dict(named(tree, TrainConfig))
+        config = TrainConfig.from_dict(tree)
     except ConfigError:
         with _in_file(path):
-            TrainConfig.from_dict(named(file, TrainConfig))
+            TrainConfig.from_dict(file)
         raise
     if path is not None and found.resume and found.out is None:
         config = _in_its_folder(config, path)
@@ -72,7 +72,7 @@ def read_config(path: Path, allowed: Collection[str]) -> TrainConfig:
     tree = _read(path)
     with _in_file(path):
         _check_code(tree, {}, allowed)
-        return TrainConfig.from_dict(named(tree, TrainConfig))
+        return TrainConfig.from_dict(tree)
 
 
 def _first_look(arguments: Sequence[str]) -> argparse.Namespace:
@@ -87,7 +87,9 @@ def _first_look(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _read(path: Path) -> Tree:
-    return opened(read_yaml(path), TrainConfig)
+    values = read_yaml(path)
+    with _in_file(path):
+        return named(opened(values, TrainConfig), TrainConfig)
 
 
 def _check_code(tree: Tree, typed: Tree, allowed: Collection[str]) -> None:

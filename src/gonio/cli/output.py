@@ -66,10 +66,15 @@ def list_rows(rows: Iterable[Sequence[str]]) -> None:
 
 
 def show(table: Table) -> None:
-    """Print a table, as wide as the terminal; in a pipe without lines around it."""
-    if is_piped():
-        table.box = None
-    _console().print(table)
+    """Print a table, as wide as the terminal; in a pipe without lines and blanks around it."""
+    console = _console()
+    if not is_piped():
+        console.print(table)
+        return
+    table.box = None
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(map(str.rstrip, captured.get().splitlines())))
 
 
 def show_columns(columns: Mapping[str, T], table_of: Callable[[Mapping[str, T]], Table]) -> None:

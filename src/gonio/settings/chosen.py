@@ -9,7 +9,7 @@ from gonio import engines, losses
 from gonio.base.errors import ConfigError
 from gonio.engines.seam import Negatives
 from gonio.loss import Loss
-from gonio.settings.fit import Readable, fitted, made, plain, shortly
+from gonio.settings.fit import Readable, fitted, made, plain, shortly, spoken
 from gonio.settings.signature import Missing, settings_of
 from gonio.settings.yaml_core import parse_yaml
 
@@ -51,12 +51,20 @@ class Chosen(Readable):
     @classmethod
     def read(cls, values: Mapping[str, Any], path: str) -> Self:
         """See `Readable`."""
+        name = cls.name_in(values, path)
+        return cls(name, {setting: value for setting, value in values.items() if setting != "name"})
+
+    @classmethod
+    def name_in(cls, values: Mapping[str, Any], path: str) -> str:
+        """The name among plain values.
+
+        Raises:
+            ConfigError: there is none, or it is no text.
+        """
         name = values.get("name")
         if not isinstance(name, str):
-            raise ConfigError(
-                f"{path}: got {shortly(name)} as its name; give NAME or {{name: NAME, SETTING: VALUE}}"
-            )
-        return cls(name, {setting: value for setting, value in values.items() if setting != "name"})
+            raise ConfigError(f"{path}.name: got {shortly(name)}; give {spoken(cls)}")
+        return name
 
     @classmethod
     def typed(cls, text: str, path: str) -> Self:

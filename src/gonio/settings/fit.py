@@ -209,7 +209,10 @@ def _spoken(kind: Any) -> str:
         return f"a list of which each is {spoken(get_args(kind)[0])}"
     if _is_readable(kind):
         return "a name or {name: NAME, SETTING: VALUE}"
-    return SCALARS.get(kind) or f"{{{', '.join(settings_of(kind))}}}"
+    if kind in SCALARS:
+        return SCALARS[kind]
+    word = "a name or " if takes_a_word(kind) else ""
+    return f"{word}{{{', '.join(settings_of(kind))}}}"
 
 
 def _limit(value: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gonio.settings.chosen import Chosen
-from gonio.settings.fit import alternatives, is_section, joined, takes_a_word
+from gonio.settings.fit import alternatives, fitted, is_section, joined, takes_a_word
 from gonio.settings.signature import Setting, settings_of
 from gonio.settings.yaml_core import parse_yaml
 
@@ -27,7 +27,7 @@ def first_of(section: Any) -> str:
 
 
 def above(base: Tree, over: Tree, root: type) -> Tree:
-    """`base` with the values of `over`; another loss leaves out the settings of the one in `base`."""
+    """`base` (see `named`) with the values of `over`; another loss leaves out the settings of the one in `base`."""
     found = dict(base)
     for name, value in over.items():
         below = base.get(name)
@@ -39,13 +39,19 @@ def above(base: Tree, over: Tree, root: type) -> Tree:
 
 
 def named(tree: Tree, root: type) -> Tree:
-    """With the default's name in every section that gives settings of something without naming it."""
+    """With the default's name in every section that gives settings of something without naming it.
+
+    Raises:
+        ConfigError: such a section is no mapping, or its name no text.
+    """
     found = dict(tree)
-    for name, setting in settings_of(root).items():
+    for name, (kind, default, _) in settings_of(root).items():
         if _is_chosen(root, name):
             section = tree.get(name, {})
-            if isinstance(section, dict):
-                found[name] = {"name": setting.default.name} | section
+            if not isinstance(section, dict):
+                fitted(section, kind, name)
+            found[name] = {"name": default.name} | section
+            kind.name_in(found[name], name)
     return found
 
 
