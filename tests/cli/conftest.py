@@ -1,5 +1,6 @@
 import contextlib
 import io
+import re
 import shutil
 from typing import NamedTuple
 
@@ -48,10 +49,11 @@ def at_terminal(monkeypatch):
 
     def lines(columns, *arguments):
         monkeypatch.setenv("COLUMNS", str(columns))
-        monkeypatch.setenv("TERM", "dumb")
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("NO_COLOR", "1")
         result = run(*arguments, out=Terminal)
         assert result.code == 0, result
-        return result.out.splitlines()
+        return re.sub(r"\x1b\[\d*m", "", result.out).splitlines()
 
     return lines
 
