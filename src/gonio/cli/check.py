@@ -1,13 +1,14 @@
 """`gonio check`: is a loss what it says it is, ours or a stranger's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gonio import contract
 from gonio.base.errors import ConfigError, GonioError
 from gonio.cli.output import say, say_json, show
 from gonio.cli.parser import Parser
-from gonio.contract import CHECKS, Sizes, Subject
+from gonio.contract import POINTS, Sizes, Subject
 from gonio.data.progress import track
 from gonio.settings import LossConfig, parse_yaml
 
@@ -51,6 +52,11 @@ def run(arguments: Sequence[str]) -> None:
         metavar="LOSS",
         help="which loss of the table it says it is: a name, or {name: NAME, SETTING: VALUE}",
     )
+    parser.add_argument(
+        "--detached",
+        action="store_true",
+        help="its gradient is by definition not the derivative of its value",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.read(arguments)
     sizes = Sizes(chosen.num_classes, chosen.embedding_dim)
@@ -60,9 +66,10 @@ def run(arguments: Sequence[str]) -> None:
         if not least <= size <= MAXIMUM:
             raise ConfigError(f"{option}: got {size}; it must be in [{least}, {MAXIMUM}]")
     subject = _subject(chosen.name, dict(map(_setting, chosen.set)), chosen.claim)
+    subject = replace(subject, is_detached=subject.is_detached or chosen.detached)
     verdicts = {
-        name: contract.examine(subject, CHECKS[name], sizes)
-        for name in track(CHECKS, subject.name, len(CHECKS))
+        name: contract.examine(subject, POINTS[name], sizes)
+        for name in track(POINTS, subject.name, len(POINTS))
     }
     if chosen.json:
         about = {
@@ -78,19 +85,19 @@ def run(arguments: Sequence[str]) -> None:
     failed = [name for name, verdict in verdicts.items() if verdict.status == "fail"]
     if failed:
         raise GonioError(
-            f"{subject.name} fails {len(failed)} of {len(CHECKS)}: {', '.join(failed)}"
+            f"{subject.name} fails {len(failed)} of {len(POINTS)}: {', '.join(failed)}"
         )
 
 
 def _subject(name: str, settings: dict[str, Any], claim: str | None) -> Subject:
-    """What is checked, with the loss whose formula it is compared with: one of ours with itself."""
+    """What is checked, with the loss whose formula it is compared with."""
     if ":" in name:
         subject = contract.imported(name, settings)
-        return subject if claim is None else subject.claims(_row(LossConfig.typed(claim, "--as")))
-    if "." in name:
+    elif "." in name:
         raise ConfigError(f"{name}: a loss of another package is spelled package.module:Class")
-    loss = LossConfig(name, settings)
-    return _row(loss).claims(_row(LossConfig.typed(claim, "--as") if claim else loss, "chunked"))
+    else:
+        subject = _row(LossConfig(name, settings), "chunked")
+    return subject if claim is None else subject.claims(_row(LossConfig.typed(claim, "--as")))
 
 
 def _row(loss: LossConfig, backend: str = "auto") -> Subject:
