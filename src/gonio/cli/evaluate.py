@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from rich.table import Table
+
 from gonio.base.durable import write_json
-from gonio.base.errors import ConfigError
-from gonio.cli.output import show
-from gonio.cli.parser import Parser
+from gonio.cli.output import show_columns
+from gonio.cli.parser import Parser, add_import
 from gonio.evaluate import report_table
 from gonio.runs.results import Result, write_result
+from gonio.settings import check_output, check_path
 from gonio.train.trained import Trained, opener
 
 EXAMPLES = """\
@@ -30,27 +32,29 @@ def run(arguments: Sequence[str]) -> None:
         "--untrained", action="store_true", help="add the backbone as it was before training"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON, too")
-    chosen = parser.parse_args(arguments)
-    if chosen.json and not chosen.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json: the folder {chosen.json.parent} does not exist")
-    runs = _labelled([Trained.read(path) for path in dict.fromkeys(chosen.runs)])
+    add_import(parser)
+    chosen = parser.read(arguments)
+    for path in chosen.runs:
+        check_path("RUN", path)
+    if chosen.json is not None:
+        check_output("--json", chosen.json)
+    found = [Trained.read(path, chosen.allowed) for path in dict.fromkeys(chosen.runs)]
+    runs = _labelled(found)
     sample_of = opener(chosen.data)
     results = {label: one.result(sample_of(one)) for label, one in runs.items()}
     untrained = _distinct(runs) if chosen.untrained else {}
     before = {label: one.result_before_training(sample_of(one)) for label, one in untrained.items()}
     if chosen.json:
         write_json(chosen.json, {label: asdict(one) for label, one in (results | before).items()})
-    show_results(results | before)
+    show_columns(results | before, results_table)
     _keep(runs, results, is_own=chosen.data is None)
 
 
-def show_results(results: Mapping[str, Result]) -> None:
-    """Print them side by side."""
-    show(
-        report_table(
-            {label: one.report for label, one in results.items()},
-            {label: len(one.trained_on) for label, one in results.items()},
-        )
+def results_table(results: Mapping[str, Result]) -> Table:
+    """Them side by side, and whether the models were trained on whom they are of."""
+    return report_table(
+        {label: one.report for label, one in results.items()},
+        {label: len(one.trained_on) for label, one in results.items()},
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from gonio.data import Fingerprint, Images, select_identities
 from gonio.data.open import BUILT_IN
 from gonio.runs.about import About, Environment
 from gonio.runs.folder import RunFolder
-from gonio.runs.model import Model, load_backbone, read_model
+from gonio.runs.model import Model, read_model, restored
 from gonio.runs.records import DamagedError, read_record
 from gonio.runs.results import Result, trained_on
 from gonio.train.config import DataConfig
@@ -52,14 +52,20 @@ class Trained:
     device: torch.device
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> "Trained":
+    def read(cls, path: str | os.PathLike[str], allowed: Collection[str] = ()) -> "Trained":
         """The run in a folder, with a warning where it was to become longer.
+
+        Args:
+            path: of the folder.
+            allowed: code of one's own that the run may name as its backbone, such as "my_nets:net".
 
         Raises:
             CheckpointError: no finished run, or a damaged one.
+            ConfigError: a backbone that is not allowed.
         """
         folder = RunFolder(Path(path))
         model = read_model(folder)
+        model.backbone.check_allowed(allowed)
         _warn_of_more_steps(folder, model)
         settings = model.run.settings
         try:
@@ -81,7 +87,7 @@ class Trained:
             DataError: embeddings that are not finite, or of length zero.
         """
         known = trained_on(sample.images, self.model.identities)
-        return self._result(load_backbone(self.folder.path), sample, self.model.sha256, known)
+        return self._result(restored(self.folder, self.model), sample, self.model.sha256, known)
 
     def result_before_training(self, sample: Sample) -> Result:
         """Evaluate the backbone as it was before; see `result`."""
