@@ -10,6 +10,7 @@ from gonio.base.durable import write_json
 from gonio.cli.output import show_columns
 from gonio.cli.parser import Parser, add_import
 from gonio.evaluate import report_table
+from gonio.runs.folder import RunFolder
 from gonio.runs.results import Result, write_result
 from gonio.settings import check_output, check_path
 from gonio.train.trained import Trained, opener
@@ -22,7 +23,7 @@ EXAMPLES = """\
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Evaluate runs, show the results side by side, and write them into the runs' folders."""
+    """Evaluate runs, write the results into their folders, and show them side by side."""
     parser = Parser("evaluate", "Verify unseen identities with trained runs.", EXAMPLES)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument(
@@ -46,32 +47,42 @@ def run(arguments: Sequence[str]) -> None:
     before = {label: one.result_before_training(sample_of(one)) for label, one in untrained.items()}
     if chosen.json:
         write_json(chosen.json, {label: asdict(one) for label, one in (results | before).items()})
-    show_columns(results | before, results_table)
-    _keep(runs, results, is_own=chosen.data is None)
+    folders = {label: one.folder for label, one in runs.items()}
+    keep_and_show(results | before, folders, is_own=chosen.data is None)
 
 
-def results_table(results: Mapping[str, Result]) -> Table:
-    """Them side by side, and whether the models were trained on whom they are of."""
+def keep_and_show(
+    results: Mapping[str, Result], folders: Mapping[str, RunFolder], *, is_own: bool
+) -> None:
+    """Write results into the folders of their runs, and show them side by side, kept or not.
+
+    Args:
+        results: to show, by the names of their columns.
+        folders: of those that are to be kept.
+        is_own: whether they are those of the identities that each run kept apart.
+
+    Raises:
+        OSError: names the first file that could not be written; all others are.
+    """
+    failures = []
+    for label, folder in folders.items():
+        try:
+            write_result(folder, results[label], is_own=is_own)
+        except OSError as error:
+            failures.append(error)
+    try:
+        show_columns(results, _table)
+    finally:
+        if failures:
+            raise failures[0]
+
+
+def _table(results: Mapping[str, Result]) -> Table:
+    """Results, and on how many of their identities the models were trained."""
     return report_table(
         {label: one.report for label, one in results.items()},
         {label: len(one.trained_on) for label, one in results.items()},
     )
-
-
-def _keep(runs: Mapping[str, Trained], results: Mapping[str, Result], *, is_own: bool) -> None:
-    """Write all that can be written into the folders of the runs.
-
-    Raises:
-        OSError: the first that could not.
-    """
-    failures = []
-    for label, one in runs.items():
-        try:
-            write_result(one.folder, results[label], is_own=is_own)
-        except OSError as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
 
 
 def _labelled(runs: Sequence[Trained]) -> dict[str, Trained]:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from gonio.cli.configuration import read_request
-from gonio.cli.evaluate import results_table
-from gonio.cli.output import say, show_columns
-from gonio.runs.results import write_result
+from gonio.cli.evaluate import keep_and_show
+from gonio.cli.output import say
 from gonio.settings import to_yaml
 from gonio.train import Run, train
 from gonio.train.trained import Sample, Trained
@@ -27,5 +26,5 @@ def _evaluate(finished: Run, backbone: str) -> None:
     """Show how well the unseen identities are told apart, and keep it."""
     trained = Trained.read(finished.folder.path, allowed=(backbone,))
     result = trained.result(Sample(finished.split.unseen, trained.data.source))
-    show_columns({finished.folder.path.resolve().name: result}, results_table)
-    write_result(finished.folder, result, is_own=True)
+    label = finished.folder.path.resolve().name
+    keep_and_show({label: result}, {label: finished.folder}, is_own=True)

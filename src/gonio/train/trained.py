@@ -19,6 +19,7 @@ from gonio.runs.folder import RunFolder
 from gonio.runs.model import Model, read_model, restored
 from gonio.runs.records import DamagedError, read_record
 from gonio.runs.results import Result, trained_on
+from gonio.settings import fitted
 from gonio.train.config import DataConfig
 from gonio.train.evaluation import evaluate_backbone
 from gonio.train.split import located, open_images
@@ -72,12 +73,12 @@ class Trained:
             return cls(
                 folder,
                 model,
-                data=DataConfig(**settings["data"]),
+                data=fitted(settings["data"], DataConfig, "data"),
                 seed=settings["seed"],
                 device=choose_device("cpu" if settings["device"] == "cpu" else "auto"),
             )
         except (KeyError, TypeError, ConfigError) as error:
-            raise DamagedError(f"{folder.model} is damaged: settings: {error!r}") from error
+            raise DamagedError(f"{folder.model} is damaged: settings: {error}") from error
 
     def result(self, sample: Sample) -> Result:
         """Evaluate the trained backbone.
