@@ -29,6 +29,7 @@ ROOMS = (
     "batchwise",
     "optimizer_in_backward",
     "head",
+    "settings",
     "contract",
     "data",
     "models",

@@ -33,7 +33,7 @@ def test_runs_stand_side_by_side_with_the_untrained_backbone(gonio, own_run, tmp
     path = tmp_path / "all.json"
     result = gonio("evaluate", own_run, other, "--untrained", "--json", path)
     assert result.code == 0, result.err
-    header = result.out.splitlines()[1].split()
+    header = result.out.splitlines()[0].split()
     assert header == ["unseen", "identities", "first", "second", "untrained"]
     results = {name: decode(Result, one) for name, one in json.loads(path.read_text()).items()}
     assert list(results) == ["first", "second", "untrained"]
@@ -148,7 +148,7 @@ def test_a_run_that_cannot_be_written_is_evaluated_and_the_others_are_kept(
 
 
 def test_data_that_were_moved_are_looked_for_where_they_are_said_to_be(
-    gonio, refused, own_run, tmp_path, monkeypatch
+    gonio, refused, tmp_path, monkeypatch
 ):
     people = tmp_path / "people"
     for name in "abcdef":

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gonio.data import Fingerprint
+from gonio.data import ArrayImages, Fingerprint
 from gonio.evaluate import evaluate_embeddings
 from gonio.runs.about import Environment
 from gonio.runs.folder import RunFolder
-from gonio.runs.results import Result, read_result, write_result
+from gonio.runs.results import Result, read_result, trained_on, write_result
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +69,13 @@ def test_what_is_no_result_is_replaced(tmp_path, result):
     folder.results().write_text("half")
     write_result(folder, result, is_own=True)
     assert results_in(folder) == [result]
+
+
+def test_who_was_trained_on_is_known_by_name_however_a_disk_spells_it():
+    names = ("Jos\u00e9", "Zoe\u0301", "ana", "\udce9")
+    images = ArrayImages(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(4), names)
+    assert trained_on(images, ("Jose\u0301", "Zo\u00e9", "Ana", "\udce9")) == (
+        names[0],
+        names[1],
+        names[3],
+    )

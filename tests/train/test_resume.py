@@ -12,8 +12,8 @@ from PIL import Image
 from gonio.base.durable import sha256
 from gonio.base.errors import CheckpointError
 from gonio.data import open_data
+from gonio.settings import read_yaml
 from gonio.train import LossConfig, TargetsConfig, TrainConfig, load_backbone, train, trainer
-from gonio.train.config_file import read_yaml
 from train.runs import STEPS, change, folder_of, metrics_of, run_config
 
 

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from rich.table import Table
+
 from gonio.base.durable import write_json
-from gonio.base.errors import ConfigError
-from gonio.cli.output import show
-from gonio.cli.parser import Parser
+from gonio.cli.output import show_columns
+from gonio.cli.parser import Parser, add_import
 from gonio.evaluate import report_table
+from gonio.runs.folder import RunFolder
 from gonio.runs.results import Result, write_result
+from gonio.settings import check_output, check_path
 from gonio.train.trained import Trained, opener
 
 EXAMPLES = """\
@@ -20,7 +23,7 @@ EXAMPLES = """\
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Evaluate runs, show the results side by side, and write them into the runs' folders."""
+    """Evaluate runs, write the results into their folders, and show them side by side."""
     parser = Parser("evaluate", "Verify unseen identities with trained runs.", EXAMPLES)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument(
@@ -30,44 +33,56 @@ def run(arguments: Sequence[str]) -> None:
         "--untrained", action="store_true", help="add the backbone as it was before training"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON, too")
-    chosen = parser.parse_args(arguments)
-    if chosen.json and not chosen.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json: the folder {chosen.json.parent} does not exist")
-    runs = _labelled([Trained.read(path) for path in dict.fromkeys(chosen.runs)])
+    add_import(parser)
+    chosen = parser.read(arguments)
+    for path in chosen.runs:
+        check_path("RUN", path)
+    if chosen.json is not None:
+        check_output("--json", chosen.json)
+    found = [Trained.read(path, chosen.allowed) for path in dict.fromkeys(chosen.runs)]
+    runs = _labelled(found)
     sample_of = opener(chosen.data)
     results = {label: one.result(sample_of(one)) for label, one in runs.items()}
     untrained = _distinct(runs) if chosen.untrained else {}
     before = {label: one.result_before_training(sample_of(one)) for label, one in untrained.items()}
     if chosen.json:
         write_json(chosen.json, {label: asdict(one) for label, one in (results | before).items()})
-    show_results(results | before)
-    _keep(runs, results, is_own=chosen.data is None)
+    folders = {label: one.folder for label, one in runs.items()}
+    keep_and_show(results | before, folders, is_own=chosen.data is None)
 
 
-def show_results(results: Mapping[str, Result]) -> None:
-    """Print them side by side."""
-    show(
-        report_table(
-            {label: one.report for label, one in results.items()},
-            {label: len(one.trained_on) for label, one in results.items()},
-        )
-    )
+def keep_and_show(
+    results: Mapping[str, Result], folders: Mapping[str, RunFolder], *, is_own: bool
+) -> None:
+    """Write results into the folders of their runs, and show them side by side, kept or not.
 
-
-def _keep(runs: Mapping[str, Trained], results: Mapping[str, Result], *, is_own: bool) -> None:
-    """Write all that can be written into the folders of the runs.
+    Args:
+        results: to show, by the names of their columns.
+        folders: of those that are to be kept.
+        is_own: whether they are those of the identities that each run kept apart.
 
     Raises:
-        OSError: the first that could not.
+        OSError: names the first file that could not be written; all others are.
     """
     failures = []
-    for label, one in runs.items():
+    for label, folder in folders.items():
         try:
-            write_result(one.folder, results[label], is_own=is_own)
+            write_result(folder, results[label], is_own=is_own)
         except OSError as error:
             failures.append(error)
-    if failures:
-        raise failures[0]
+    try:
+        show_columns(results, _table)
+    finally:
+        if failures:
+            raise failures[0]
+
+
+def _table(results: Mapping[str, Result]) -> Table:
+    """Results, and on how many of their identities the models were trained."""
+    return report_table(
+        {label: one.report for label, one in results.items()},
+        {label: len(one.trained_on) for label, one in results.items()},
+    )
 
 
 def _labelled(runs: Sequence[Trained]) -> dict[str, Trained]:

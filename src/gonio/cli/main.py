@@ -11,8 +11,8 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from gonio.base.errors import GonioError
-from gonio.cli.parser import check_known
+from gonio.base.errors import GonioError, no_such
+from gonio.base.text import shown
 
 HELP = """\
 usage: gonio COMMAND [options]
@@ -75,9 +75,11 @@ def _dispatch(arguments: list[str]) -> None:
     elif command == "--version":
         print(f"gonio {version('gonio')}")
     else:
-        check_known(command, COMMANDS, "command")
+        if command not in COMMANDS:
+            raise no_such("command", command, COMMANDS)
         # Threads of torch that wait by spinning are 20 times slower beside another busy process.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        importlib.import_module("gonio.cli.output").prepare()
         importlib.import_module(f"gonio.cli.{command}").run(rest)
 
 
@@ -90,5 +92,5 @@ def _reason(error: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    """One line on standard error."""
-    print("gonio:", *text.split(), file=sys.stderr)
+    """One line on standard error; names in it are shown escaped."""
+    print("gonio:", shown(" ".join(text.split())), file=sys.stderr)

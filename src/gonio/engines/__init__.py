@@ -6,11 +6,12 @@ backend knows rules and pools, never a named loss and never a margin.
 """
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from gonio.base.errors import ConfigError
+from gonio.base.errors import ConfigError, unknown_name
 from gonio.engines.chunked import Chunked
 from gonio.engines.compaction import leaves_out_some
 from gonio.engines.reference import reference
@@ -20,7 +21,7 @@ from gonio.engines.triton.fused import Fused
 from gonio.loss import Loss
 from gonio.rules.facts import Sample
 
-__all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_backend", "named", "reference"]
+__all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_backend", "maker", "named", "reference"]
 
 WHOLE_MATRIX_LIMIT = 2**22
 """Elements up to which "auto" stores the scores and the directions of the weight whole: 16 MiB in float32."""
@@ -42,7 +43,29 @@ class Auto(Chunked):
         return reference(x, classes, sample, labels, loss)
 
 
-NAMED = {"auto": Auto, "reference": lambda: reference, "chunked": Chunked}
+def _reference() -> Negatives:
+    return reference
+
+
+NAMED: dict[str, Callable[[], Negatives]] = {
+    "auto": Auto,
+    "reference": _reference,
+    "chunked": Chunked,
+}
+"""What needs no settings."""
+
+MAKERS: dict[str, Callable[..., Negatives]] = {**NAMED, "fused": Fused, "sampled": Sampled}
+
+
+def maker(name: str) -> Callable[..., Negatives]:
+    """What makes a backend of this name; its arguments are the backend's settings.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    if name not in MAKERS:
+        raise unknown_name("backend", name, MAKERS)
+    return MAKERS[name]
 
 
 def named(backend: str | Negatives) -> Negatives:
@@ -55,8 +78,7 @@ def named(backend: str | Negatives) -> Negatives:
     if isinstance(backend, str):
         if backend not in NAMED:
             raise ConfigError(f"backend: {backend!r} is unknown; choose one of {', '.join(NAMED)}")
-        made: Negatives = NAMED[backend]()
-        return made
+        return NAMED[backend]()
     if isinstance(backend, type) or not callable(backend):
         raise TypeError(f"backend: {backend!r} is no backend; pass a name, or Chunked(tile=512)")
     return backend

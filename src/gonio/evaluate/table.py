@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from gonio.base.text import shown
 from gonio.evaluate.angles import AngleSummary
 from gonio.evaluate.metrics import TarAtFar
 from gonio.evaluate.pairs import PairCounts
@@ -38,7 +39,7 @@ def report_table(
     table = Table(box=SIMPLE_HEAD, caption_justify="left")
     table.add_column(_whose(reports, trained_on), no_wrap=True)
     for name in reports:
-        table.add_column(Text(name), justify="right")
+        table.add_column(Text(shown(name)), justify="right", overflow="fold")
     for cells in zip(*columns, strict=True):
         label = cells[0][0]
         if label == "images" and trained_on and any(trained_on.values()):

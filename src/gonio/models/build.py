@@ -51,6 +51,12 @@ def build_backbone(name: str, *, embedding_dim: int, image_size: int, channels: 
     return _builder(name)(embedding_dim=embedding_dim, image_size=image_size, channels=channels)
 
 
+def names_code(name: str) -> bool:
+    """Whether building it imports a module of the user's own."""
+    source, colon, _ = name.partition(":")
+    return bool(colon) and source != "timm"
+
+
 def _builder(name: str) -> Callable[..., nn.Module]:
     if name in BUILT_IN:
         return BUILT_IN[name]

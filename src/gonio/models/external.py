@@ -36,12 +36,12 @@ def build_timm(model: str, *, embedding_dim: int, image_size: int, channels: int
 
 
 def build_imported(name: str, *, embedding_dim: int, image_size: int, channels: int) -> nn.Module:
-    """Call what `module:factory` names with `embedding_dim`, `image_size` and `channels`.
+    """Call `module:factory` with `embedding_dim`, `image_size` and `channels`.
 
     Raises:
         ConfigError: Where it cannot be imported or called, or does not return a backbone.
     """
-    make = imported(name)
+    make = imported(name, (name,))
     try:
         backbone = make(embedding_dim=embedding_dim, image_size=image_size, channels=channels)
     except Exception as error:

@@ -1,7 +1,7 @@
 """The trained weights as one safetensors file, with a JSON file that says what they are of."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from gonio.base.durable import sha256, write_tensors
 from gonio.base.errors import CheckpointError, ConfigError
-from gonio.models import backbone_names, build_backbone
+from gonio.base.importing import check_allowed
+from gonio.models import backbone_names, build_backbone, names_code
 from gonio.runs.about import Facts
 from gonio.runs.folder import RunFolder
 from gonio.runs.records import DamagedError, read_record
@@ -30,6 +31,15 @@ class Backbone:
     embedding_dim: int
     image_size: int
     channels: int
+
+    def check_allowed(self, allowed: Collection[str]) -> None:
+        """Refuse code that only a file names; see `gonio.base.importing.check_allowed`.
+
+        Raises:
+            ConfigError: it is not among the allowed.
+        """
+        if names_code(self.name):
+            check_allowed(self.name, allowed)
 
     def build(self) -> nn.Module:
         """One with random weights.
@@ -109,19 +119,35 @@ def read_weights(folder: RunFolder, model: Model) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def load_backbone(run: str | os.PathLike[str]) -> nn.Module:
+def load_backbone(run: str | os.PathLike[str], allowed: Collection[str] = ()) -> nn.Module:
     """The trained backbone of a finished run, in evaluation mode, on the CPU.
 
     It takes what `gonio.data.to_float` gives, (batch, channels, size, size), and returns embeddings
-    (batch, dim), not normalised. Nothing is allocated before the sizes in `model.json` are found to be
-    those of the weights.
+    (batch, dim), not normalised.
+
+    Args:
+        run: folder of the run.
+        allowed: code of one's own that the run may name as its backbone, such as "my_nets:net".
 
     Raises:
         CheckpointError: no finished run, or a damaged one.
-        ConfigError: a backbone that cannot be built here.
+        ConfigError: a backbone that is not allowed, or cannot be built here.
     """
     folder = RunFolder(Path(run))
     model = read_model(folder)
+    model.backbone.check_allowed(allowed)
+    return restored(folder, model)
+
+
+def restored(folder: RunFolder, model: Model) -> nn.Module:
+    """The trained backbone of a model whose code is allowed, in evaluation mode, on the CPU.
+
+    Nothing is allocated before the sizes in `model.json` are found to be those of the weights.
+
+    Raises:
+        CheckpointError: files that are damaged or do not go together.
+        ConfigError: a backbone that cannot be built here.
+    """
     _check_sizes(folder, model)
     weights = _of_backbone(read_weights(folder, model))
     backbone = model.backbone.build()

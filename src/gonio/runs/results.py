@@ -8,6 +8,7 @@ import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from gonio.base.errors import CheckpointError, GonioError
 from gonio.data import Fingerprint, Images
@@ -51,9 +52,12 @@ class Result:
 
 
 def trained_on(images: Images, identities: tuple[str, ...]) -> tuple[str, ...]:
-    """Which of the identities of some images are, by name, among those that a model was trained on."""
-    known = set(identities)
-    return tuple(name for name in images.names if name in known)
+    """Which of the identities of some images are, by name, among those that a model was trained on.
+
+    A name is the same whether a disk spells its accents in one character or in two.
+    """
+    known = {normalize("NFC", name) for name in identities}
+    return tuple(name for name in images.names if normalize("NFC", name) in known)
 
 
 def write_result(folder: RunFolder, result: Result, *, is_own: bool) -> None:
@@ -77,7 +81,7 @@ def write_result(folder: RunFolder, result: Result, *, is_own: bool) -> None:
     try:
         histogram = ScoreHistogramDisplay.from_verification(verification).plot()
         style.save(histogram.figure_, scores)
-        curve = RocDisplay.from_verification(verification, name=folder.path.name).plot()
+        curve = RocDisplay.from_verification(verification, name=folder.path.resolve().name).plot()
         style.save(curve.figure_, roc)
     except GonioError as error:
         warnings.warn(f"{folder.path}: no picture is drawn: {error}", stacklevel=2)

@@ -3,6 +3,7 @@
 from gonio.runs.folder import RunFolder
 from gonio.runs.model import load_backbone
 from gonio.runs.results import Result, read_result, write_result
+from gonio.settings import BackendConfig, LossConfig
 from gonio.train.config import (
     DataConfig,
     ModelConfig,
@@ -13,11 +14,11 @@ from gonio.train.config import (
 from gonio.train.evaluation import embed, evaluate_backbone
 from gonio.train.interrupt import Interrupted
 from gonio.train.loop import DivergedError
-from gonio.train.loss_config import LossConfig
 from gonio.train.trained import Sample, Trained, opener
 from gonio.train.trainer import Run, train
 
 __all__ = [
+    "BackendConfig",
     "DataConfig",
     "DivergedError",
     "Interrupted",

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from gonio import losses
 from gonio.base.errors import ConfigError
 from gonio.head import Head
+from gonio.loss import Loss
 from gonio.targets import check_several_labels, check_smoothing
 from gonio.train.config import TrainConfig
 
@@ -19,7 +19,7 @@ def build_head(config: TrainConfig, class_counts: Tensor) -> Head:
     Raises:
         ConfigError: settings of the loss, of `targets` or of `optimise` that do not go together.
     """
-    loss = losses.get(config.loss.name).loss(**config.loss.arguments())
+    loss: Loss = config.loss.make()
     if loss.pairing.against == "batch" and config.optimise.per_identity == 1:
         raise ConfigError(
             f"optimise.per_identity: got 1, but {config.loss.name} compares the images of a batch with "
@@ -40,6 +40,7 @@ def build_head(config: TrainConfig, class_counts: Tensor) -> Head:
             config.model.embedding_dim,
             len(class_counts),
             loss,
+            backend=config.backend.make(),
             class_counts=class_counts,
             class_weight=balanced if config.targets.class_weights == "balanced" else None,
             label_smoothing=config.targets.label_smoothing,

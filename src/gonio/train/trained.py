@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,9 +16,10 @@ from gonio.data import Fingerprint, Images, select_identities
 from gonio.data.open import BUILT_IN
 from gonio.runs.about import About, Environment
 from gonio.runs.folder import RunFolder
-from gonio.runs.model import Model, load_backbone, read_model
+from gonio.runs.model import Model, read_model, restored
 from gonio.runs.records import DamagedError, read_record
 from gonio.runs.results import Result, trained_on
+from gonio.settings import fitted
 from gonio.train.config import DataConfig
 from gonio.train.evaluation import evaluate_backbone
 from gonio.train.split import located, open_images
@@ -52,26 +53,32 @@ class Trained:
     device: torch.device
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> "Trained":
+    def read(cls, path: str | os.PathLike[str], allowed: Collection[str] = ()) -> "Trained":
         """The run in a folder, with a warning where it was to become longer.
+
+        Args:
+            path: of the folder.
+            allowed: code of one's own that the run may name as its backbone, such as "my_nets:net".
 
         Raises:
             CheckpointError: no finished run, or a damaged one.
+            ConfigError: a backbone that is not allowed.
         """
         folder = RunFolder(Path(path))
         model = read_model(folder)
+        model.backbone.check_allowed(allowed)
         _warn_of_more_steps(folder, model)
         settings = model.run.settings
         try:
             return cls(
                 folder,
                 model,
-                data=DataConfig(**settings["data"]),
+                data=fitted(settings["data"], DataConfig, "data"),
                 seed=settings["seed"],
                 device=choose_device("cpu" if settings["device"] == "cpu" else "auto"),
             )
         except (KeyError, TypeError, ConfigError) as error:
-            raise DamagedError(f"{folder.model} is damaged: settings: {error!r}") from error
+            raise DamagedError(f"{folder.model} is damaged: settings: {error}") from error
 
     def result(self, sample: Sample) -> Result:
         """Evaluate the trained backbone.
@@ -81,7 +88,7 @@ class Trained:
             DataError: embeddings that are not finite, or of length zero.
         """
         known = trained_on(sample.images, self.model.identities)
-        return self._result(load_backbone(self.folder.path), sample, self.model.sha256, known)
+        return self._result(restored(self.folder, self.model), sample, self.model.sha256, known)
 
     def result_before_training(self, sample: Sample) -> Result:
         """Evaluate the backbone as it was before; see `result`."""

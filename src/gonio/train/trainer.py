@@ -18,8 +18,8 @@ from gonio.runs.metrics_file import MetricsFile
 from gonio.runs.model import Model, write_weights
 from gonio.runs.place import existing_folder, new_folder
 from gonio.runs.records import write_record
+from gonio.settings import to_yaml
 from gonio.train.config import TrainConfig
-from gonio.train.config_file import to_yaml
 from gonio.train.interrupt import Interrupted, catch_signals
 from gonio.train.loop import order_of, training_steps
 from gonio.train.progress import TrainingProgress
@@ -79,7 +79,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> Run:
             if resume:
                 restore(state, folder, about)
             write_record(folder.about, about)
-            write_text(folder.config, to_yaml(config))
+            write_text(folder.config, to_yaml(config.to_dict()))
         except BaseException:
             if not resume:
                 folder.discard()
@@ -125,7 +125,7 @@ def _model(digest: str, config: TrainConfig, split: Split, about: About) -> Mode
         sha256=digest,
         step=about.steps,
         backbone=backbone_of(config),
-        loss=config.loss.to_dict(),
+        loss=config.loss.plain(),
         identities=split.seen.names,
         run=about.run,
     )
