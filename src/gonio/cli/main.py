@@ -22,6 +22,7 @@ Train embeddings with softmax-based losses with margins, and prove how good they
   train     train embeddings, then verify identities that were never trained on
             gonio train --data glyphs --loss arcface --loss.margin 0.4
             gonio train --config runs/glyphs-arcface-1/config.yaml --resume
+            gonio train --data glyphs --backend sampled --backend.rate 0.1
   evaluate  verify unseen identities with trained runs, side by side
             gonio evaluate runs/glyphs-softmax-1 runs/glyphs-arcface-1 --untrained
             gonio evaluate runs/glyphs-arcface-1 --data digits --json report.json
