@@ -98,6 +98,23 @@ def test_another_loss_leaves_the_settings_of_the_files_loss_out(gonio, tmp_path)
     assert printed(gonio, "--config", path, "--loss", "arcface")["loss"]["margin"] == 0.3
 
 
+def test_a_section_is_a_name_or_a_mapping_on_the_command_line_too(gonio, tmp_path):
+    chosen = ("--loss", "{name: cosface, margin: 5e-1}", "--loss.scale", "9", "--data", "{size: 8}")
+    found = printed(gonio, *chosen)
+    assert found["loss"] == {"name": "cosface", "margin": 0.5, "scale": 9.0}
+    assert (found["data"]["source"], found["data"]["size"]) == ("glyphs", 8)
+    drawn = ("--backend", "sampled", "--backend.rate", "0.5", "--backend.backend", "{tile: 3}")
+    backend = printed(gonio, *drawn)["backend"]
+    assert (backend["name"], backend["rate"], backend["backend"]["tile"]) == ("sampled", 0.5, 3)
+
+
+@pytest.mark.parametrize("name", ["#1", "&a", "null", "010", "on", "!x", "{a}", "a: b", "'", "é"])
+def test_a_name_on_the_command_line_is_that_name(gonio, name):
+    found = printed(gonio, "--out", name, "--data", name if name != "{a}" else f"./{name}")
+    assert found["out"] == name
+    assert found["data"]["source"].removeprefix("./") == name
+
+
 def test_schedules_and_scales_can_be_set(gonio, tmp_path):
     ramp = {"start": 0, "end": 0.5, "steps": 10}
     found = printed(gonio, "--loss.margin", str(ramp), "--loss.scale", "learned")
@@ -153,6 +170,14 @@ REFUSED = [
     (("--data", "nowhere"), "nowhere"),
     (("--data", "digits", "--model", "smal"), "did you mean 'small'?"),
     (("--seed", "-1"), "seed: got -1"),
+    (("--seed", "9" * 23), "seed: got .* whole numbers have 64 bits"),
+    (("--seed", "{}"), "seed: got {}; it must be a whole number"),
+    (("--optimise.lr", "1:30"), "optimise.lr: got '1:30'; it must be a number"),
+    (("--optimise.lr", "1e300"), "optimise.lr: got 1e+300; .* up to 3.4e+38"),
+    (("--data.size", "65536", *DIGITS[4:]), "data.size: got 65536; it must be in [8, 65535]"),
+    (("--out", "x" * 300), "out: .* File name too long"),
+    (("--backend", "chunkd"), "backend: 'chunkd' is unknown; did you mean 'chunked'?"),
+    (("--backend", "sampled"), "backend.rate: it is not given; it must be a number"),
     (("--sed", "1"), "--sed: .* did you mean --seed?"),
     (("digits",), "unrecognized arguments: digits"),
     (("--config", "nowhere.yaml"), "nowhere.yaml: No such file"),
@@ -184,6 +209,11 @@ def test_a_setting_that_cannot_be_used_is_refused_in_one_line(
         ("optimise: {lr: null}", "optimise.lr: got null; it must be a number"),
         ("loss: {scale: null}", "loss.scale: got null"),
         ("data: {1: 2}", "data.1: there is no such setting"),
+        ("data: {size: 8}\ndata.size: 9", "data.size: there is no such setting"),
+        ("lr: 1", "c.yaml: lr: there is no such setting; did you mean optimise.lr?"),
+        ("resume: {}", "resume: there is no such setting"),
+        ("loss: {name: 3}", "c.yaml: loss.name: got 3; give a name or {name: NAME"),
+        ("data: {channels: true}", "c.yaml: data.channels: got True; it must be 1 or 3"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_one_line(refused, tmp_path, text, message):

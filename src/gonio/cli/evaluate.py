@@ -37,6 +37,8 @@ def run(arguments: Sequence[str]) -> None:
     chosen = parser.read(arguments)
     for path in chosen.runs:
         check_path("RUN", path)
+    if chosen.data is not None:
+        check_path("--data", chosen.data)
     if chosen.json is not None:
         check_output("--json", chosen.json)
     found = [Trained.read(path, chosen.allowed) for path in dict.fromkeys(chosen.runs)]

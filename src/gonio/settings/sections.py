@@ -59,7 +59,7 @@ def flags(root: type, tree: Tree) -> dict[str, Setting]:
     """Every setting by its dotted name, for what `tree` names; a section that takes a word by its own.
 
     Raises:
-        ConfigError: a name of no loss or no backend.
+        ConfigError: a name of no loss or no backend, or a setting of a type that cannot be written.
     """
     found = {}
     for name, setting in settings_of(root).items():
@@ -75,6 +75,8 @@ def flags(root: type, tree: Tree) -> dict[str, Setting]:
             found[name] = found[name]._replace(meaning=setting.meaning)
             inner = settings_of(setting.kind.maker(tree[name]["name"]))
         found |= {joined(name, one): setting for one, setting in inner.items()}
+    for name, setting in found.items():
+        alternatives(setting.kind, name)
     return found
 
 

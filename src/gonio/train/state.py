@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gonio.base.errors import CheckpointError
 from gonio.runs.model import Backbone
-from gonio.train.build_head import build_head
+from gonio.train.build_head import attach, build_head
 from gonio.train.config import TrainConfig
 from gonio.train.optimise import build_optimizer
 
@@ -44,6 +44,8 @@ class TrainState:
         self.head = build_head(config, class_counts)
         self.model = nn.ModuleDict({"backbone": self.backbone, "head": self.head}).to(device)
         self.optimizer = build_optimizer(self.model, config.optimise)
+        if config.optimise.in_backward:
+            attach(self.head, self.optimizer)
         self.step = 0
 
     def weights(self) -> dict[str, Tensor]:
