@@ -27,6 +27,7 @@ ROOMS = (
     "engines",
     "columns",
     "targets",
+    "pairs",
     "equation",
     "anchors",
     "optimizer_in_backward",
