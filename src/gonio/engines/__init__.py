@@ -17,6 +17,7 @@ from gonio.engines.reference import reference
 from gonio.engines.sampled import Sampled
 from gonio.engines.triton.fused import Fused
 from gonio.equation import Classes, Loss, Negatives, Sample
+from gonio.rules.pool import LogSumExp
 
 __all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_backend", "named", "reference"]
 
@@ -64,7 +65,8 @@ def check_backend(backend: Negatives, loss: Loss, label_smoothing: float) -> Non
     """Refuse what a backend cannot do for a loss, and say which of its settings does nothing.
 
     Raises:
-        ValueError: drawn classes for a loss without class weights, or with label smoothing.
+        ValueError: drawn classes for a loss without class weights, or with label smoothing; a
+            correction for a pool that is not a sum of exponentials.
     """
     if isinstance(backend, Sampled):
         if loss.pairing.against != "classes":
@@ -75,6 +77,12 @@ def check_backend(backend: Negatives, loss: Loss, label_smoothing: float) -> Non
             raise ValueError(
                 f"label_smoothing: got {label_smoothing}, which is spread over all classes, and Sampled "
                 "sees some; set it to 0, or take backend='chunked'"
+            )
+        is_sum = isinstance(loss.pool, LogSumExp) and loss.pool.temperature != 0
+        if backend.corrected and not is_sum:
+            raise ValueError(
+                f"backend: Sampled(corrected=True) estimates a sum of exponentials, and the loss has the pool "
+                f"{loss.pool}; leave corrected out, or take backend='chunked'"
             )
     inner = backend.backend if isinstance(backend, Sampled) else backend
     if not isinstance(inner, Chunked) or inner.negligible == 0:

@@ -14,36 +14,54 @@ from gonio.engines.compaction import LastStep
 from gonio.engines.memory import needing
 from gonio.engines.tile import rows_of
 from gonio.equation import Classes, Loss, Sample, Update
+from gonio.rules.number import extremes
+from gonio.rules.pool import LogSumExp
 from gonio.rules.ranges import real_number, whole_number
+from gonio.rules.schedule import Schedule
 
 
 @dataclass(frozen=True)
 class Sampled:
     """The backend: in training, the classes of the batch and some others; else all classes.
 
-    A step costs what it would cost with `rate` times the classes. The loss is that of the drawn classes,
-    without a correction for those left out, as in the paper. What is drawn depends on `seed`, the
+    A step costs what it would cost with `rate` times the classes. What is drawn depends on `seed`, the
     head's `step` (saved with it) and the labels alone: a resumed run draws the same, and so do all ranks
     with the same labels.
 
+    As published, the loss is that of the drawn classes alone, which is smaller than that of all. Corrected,
+    a pool T log sum exp(z / T) estimates that of all classes: each class that was drawn stands for those
+    that were not,
+
+        z_j - T log p,   p = drawn classes / classes,   both without the batch's own
+
+    where p is the probability that j is drawn, given the labels. The batch's own classes are always there,
+    p = 1, so their scores stay as they are. The sum of exponentials is then right on average over draws;
+    its logarithm is a little low, by half the relative variance of that sum.
+
     Args:
-        rate: share of all classes that are drawn, in (0, 1]. The classes of the batch are always among
-            them, even if they are more.
+        rate: share of all classes that are drawn, in (0, 1]; or a schedule of it. The classes of the
+            batch are always among them, even if they are more.
         backend: sees the drawn classes.
         seed: of the draws, >= 0.
+        corrected: whether the pool estimates that of all classes. At least one class that is not in
+            the batch is then drawn. For losses whose pool is a `LogSumExp` above temperature 0.
 
     Raises:
         TypeError: a backend or setting of another kind.
         ValueError: a number outside its range.
 
     Source: An et al., "Partial FC: training 10 million identities on a single machine", ICCV workshops
-    2021; and "Killing two birds with one stone", CVPR 2022.
+    2021; and "Killing two birds with one stone", CVPR 2022. The correction is the estimator of a sum by
+    Horvitz and Thompson, Journal of the American Statistical Association 47, 1952, for draws without
+    replacement; as log probabilities in a softmax, Bengio and Senecal, AISTATS 2003.
     """
 
-    rate: float
+    rate: float | Schedule
     backend: Chunked = field(default_factory=Chunked)
     seed: int = 0
+    corrected: bool = False
     drawn: Tensor | None = field(default=None, init=False, repr=False, compare=False)
+    log_probability: Tensor | None = field(default=None, init=False, repr=False, compare=False)
     update: Update | None = field(default=None, init=False, repr=False, compare=False)
     _gradient: Buffer = field(
         default_factory=gradient_buffer, init=False, repr=False, compare=False
@@ -51,10 +69,14 @@ class Sampled:
     hands_over_gradient = True  # the weight's gradient is a buffer of our own making
 
     def __post_init__(self) -> None:
-        real_number("rate", self.rate)
-        whole_number("seed", self.seed, 0)
-        if not 0 < self.rate <= 1:
+        if not isinstance(self.rate, Schedule):
+            real_number("rate", self.rate)
+        least, most = extremes(self.rate)
+        if not 0 < least <= most <= 1:
             raise ValueError(f"rate: {self.rate} is out of range (0, 1]; 1 is all classes")
+        whole_number("seed", self.seed, 0)
+        if not isinstance(self.corrected, bool):
+            raise TypeError(f"corrected: got {self.corrected!r}, which is neither True nor False")
         if not isinstance(self.backend, Chunked):
             raise TypeError(f"backend: {self.backend!r} draws no classes; pass Chunked(...)")
 
@@ -66,7 +88,14 @@ class Sampled:
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def at(self, step: int, num_classes: int, labels: Tensor) -> "Sampled":
         """As it is in training, at a step, with a batch: `drawn` are the classes that take part."""
-        return self._with(drawn=self.draw(num_classes, labels, step))
+        drawn = self.draw(num_classes, labels, step)
+        if not self.corrected:
+            return self._with(drawn=drawn)
+        is_own = torch.isin(drawn, labels)
+        num_own = int(is_own.sum())
+        share = (len(drawn) - num_own) / max(1, num_classes - num_own)
+        log = torch.full_like(drawn, math.log(share or 1), dtype=torch.float64)
+        return self._with(drawn=drawn, log_probability=log.masked_fill(is_own, 0))
 
     def into(self, update: Update) -> "Sampled":
         """The same backend, which hands the weight's gradient to `update`, tile by tile."""
@@ -94,6 +123,9 @@ class Sampled:
                 update = OfDrawn(update, drawn, classes.weight)
             weight = _Gathered.apply(classes.weight, drawn, self._gradient)  # type: ignore[no-untyped-call]
             offset = None if classes.offset is None else classes.offset[drawn]
+            if self.log_probability is not None and isinstance(loss.pool, LogSumExp):
+                stands_for = (-loss.pool.temperature * self.log_probability).to(x.dtype)
+                offset = stands_for if offset is None else offset + stands_for
             whose = drawn if classes.labels is None else classes.labels[drawn]
             classes = Classes(weight, offset, whose)
         inner = self.backend if update is None else self.backend.into(update)
@@ -109,8 +141,9 @@ class Sampled:
         is_own = torch.zeros(num_classes, dtype=torch.bool, device=device)
         is_own[own] = True
         others = order[~is_own[order]]
-        most = math.floor(self.rate * num_classes * (1 + ROUNDED))
-        num_others = max(0, most - len(own))
+        rate = self.rate(step) if isinstance(self.rate, Schedule) else self.rate
+        most = math.floor(rate * num_classes * (1 + ROUNDED))
+        num_others = max(int(self.corrected), most - len(own))
         return torch.cat([own, others[:num_others]]).sort().values
 
 
