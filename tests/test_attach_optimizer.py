@@ -136,7 +136,7 @@ class TargetAlone:
 
 
 def test_classes_that_no_sample_pushes_still_decay():
-    loss = gonio.equation.Loss(scale=gonio.rules.Fixed(4.0), penalty=TargetAlone())
+    loss = gonio.loss.Loss(scale=gonio.rules.Fixed(4.0), penalty=TargetAlone())
     assert_trains_alike(OPTIMIZERS["dampening"], loss=loss)
 
 

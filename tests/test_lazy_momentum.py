@@ -231,17 +231,6 @@ def test_what_has_no_closed_form_steps_at_once():
     assert_same(heads[0].weight, heads[1].weight)
 
 
-def test_the_weight_watch_does_not_take_a_waiting_row_for_a_forgotten_one(recwarn):
-    one = Training(momentum=0.9, rate=0.01)
-    before = one.head.weight[1].detach().clone()
-    for step in range(25):
-        one.optimizer.param_groups[0]["lr"] = 0.1 if step else 0.0  # class 1 has momentum from here
-        one.head(one.batch(step)[0], torch.full((BATCH,), 2 if step else 1)).backward()
-        one.optimizer.step()
-    assert torch.equal(one.head.weight[1], before)
-    assert not recwarn.list
-
-
 MEMORY = """
 import torch, gonio
 from gonio.engines import Chunked, Sampled

@@ -8,7 +8,7 @@ import torch
 
 import gonio
 from gonio import losses
-from gonio.equation import target_curve
+from gonio.loss import target_curve
 from gonio.losses import table
 from gonio.rules import (
     INNER,

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 import gonio
 from gonio import losses
-from gonio.equation import target_curve
+from gonio.loss import target_curve
 from gonio.rules import LogSumExp
 
 SCORES = torch.tensor([[1.0, 2.0, 3.0, 4.0]], dtype=torch.float64)

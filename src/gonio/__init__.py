@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gonio import engines, evaluate, figures, losses, rules
-    from gonio.equation import Loss
     from gonio.head import Head
+    from gonio.loss import Loss
     from gonio.rules import Annealing, Auto, Learned, PerClass, Ramp
 
 __version__: str
@@ -35,7 +35,7 @@ _HOMES = {
     "Auto": "gonio.rules",
     "Head": "gonio.head",
     "Learned": "gonio.rules",
-    "Loss": "gonio.equation",
+    "Loss": "gonio.loss",
     "PerClass": "gonio.rules",
     "Ramp": "gonio.rules",
 }

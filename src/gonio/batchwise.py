@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from gonio.base.geometry import angle_between, unit
-from gonio.equation import Classes, Loss, Negatives, Sample
-from gonio.margin_loss import Memory, mass_weighted
+from gonio.engines.seam import Classes, Negatives
+from gonio.loss import Loss
+from gonio.margin_loss import mass_weighted
+from gonio.rules.facts import Memory, Sample
 
 ROWS = 2**20
 """Elements of (anchors, batch) or (anchors, dim) that are seen at once."""
@@ -66,7 +68,7 @@ def batch_loss(
     Returns:
         (batch,) losses; 0 for a sample whose label no other sample has.
     """
-    offset = loss.offset(memory.state)
+    offset = loss.offset(memory)
     if len(labels) == 0:  # nothing to compare, but still a path to all that learns
         return embeddings.sum(dim=1) + (0 if offset is None else offset.sum())
     x, norm = unit(embeddings)
@@ -78,7 +80,7 @@ def batch_loss(
     left, right = (x, x) if loss.score.unit_embedding else (embeddings, embeddings)
     cosine = (left[row] * right[column]).sum(dim=1)
     angle = angle_between(x[row], x[column])
-    scale = loss.scale(norm, memory.state)
+    scale = loss.scale(norm, memory)
     pair = Sample(scale[row], norm[row], cosine, angle, cosine)
     pair = pair._replace(target=loss.target(cosine, pair))
     width = max(1, int(count.amax()))
@@ -124,7 +126,7 @@ def anchor_loss(
     x, norm = unit(embeddings)
     own = unit(weight[labels].to(x.dtype))[0]
     cosine, angle = (x * own).sum(dim=1), angle_between(x, own)
-    scale = loss.scale(norm, memory.state)
+    scale = loss.scale(norm, memory)
     sample = Sample(scale, norm, cosine, angle, cosine)
     score = scale * loss.target(cosine, sample)
     is_same = labels[:, None] == labels
@@ -135,7 +137,7 @@ def anchor_loss(
 
     def repelled(anchors: Tensor, whose: Tensor, x: Tensor) -> Tensor:
         directions, length = unit(anchors.to(x.dtype))
-        scale = loss.scale(length, memory.state)
+        scale = loss.scale(length, memory)
         zeros = torch.zeros_like(length)
         anchor = Sample(scale, length, zeros, zeros, zeros)
         pool = negatives(directions, Classes(x, None, labels), anchor, whose, loss)

@@ -8,26 +8,27 @@ import torch
 from torch import Tensor
 
 from gonio.base.geometry import angle_between, angle_of, unit
-from gonio.equation import Batch, Classes, Loss, Negatives, Sample
+from gonio.engines.seam import Classes, Negatives
+from gonio.loss import Loss
 from gonio.ranks import place_of_rows
 from gonio.rules import Fixed, Quantity, WithSum
-from gonio.rules.curve import Rule
+from gonio.rules.curve import Curve
+from gonio.rules.facts import Change, Facts, Memory, Sample
 from gonio.rules.number import replaced
 from gonio.rules.pool import Pool
-from gonio.rules.state import parts
+from gonio.rules.state import Statistic, parts
 from gonio.targets import Targets
 
 T = TypeVar("T")
 
 
-class Memory(NamedTuple):
-    """What the head keeps between batches."""
+class Result(NamedTuple):
+    """What a batch comes to."""
 
-    state: Mapping[str, Tensor] = {}
-    """Learned numbers and running statistics by name; the latter change in place in training."""
-    step: int = 0
-    """Training batches seen before this one."""
-    is_training: bool = False
+    losses: Tensor
+    """(batch,), in nats."""
+    changes: Mapping[str, Change] = {}
+    """What becomes of the running statistics."""
 
 
 def margin_loss(
@@ -37,7 +38,7 @@ def margin_loss(
     loss: Loss,
     negatives: Negatives,
     memory: Memory = Memory(),  # noqa: B008
-) -> Tensor:
+) -> Result:
     """The equation, sample by sample.
 
     A sample with several labels pays for each of them in proportion to its mass p, the others standing
@@ -57,18 +58,18 @@ def margin_loss(
         memory: what the head keeps.
 
     Returns:
-        (batch,) losses in nats.
+        (batch,) losses in nats, and what becomes of the statistics.
     """
     labels, mass = _merged(targets)
     per_sample = labels.shape[1]
     rows, weight = _Peel.apply(classes.weight, labels.clamp(min=0).flatten(), negatives)  # type: ignore[no-untyped-call]
     classes = classes._replace(weight=weight)
     batch, own_norm = _batch(embeddings, rows, classes, labels, loss, negatives, memory)
-    if memory.is_training:
-        remember(loss, _mean_batch(batch, mass, per_sample), after=False)
-    batch = batch._replace(state=_snapshot(memory.state))
+    now, later = updates(loss, _mean_facts(batch, mass, per_sample))
+    memory = memory.after(now)
+    batch = batch._replace(memory=memory)
 
-    scale = loss.scale(batch.norm, batch.state)
+    scale = loss.scale(batch.norm, memory)
     sample = Sample(scale, batch.norm, batch.cosine, batch.angle, batch.cosine)
     target = _with_numbers(loss.target, batch)(batch.cosine, sample)
     if mass is not None:
@@ -97,11 +98,7 @@ def margin_loss(
     losses = losses * loss.mining(losses.detach())
     for term in loss.terms:
         losses = losses + _mean(term(batch), mass, per_sample)
-    if memory.is_training:
-        remember(
-            loss, _mean_batch(batch._replace(state=memory.state), mass, per_sample), after=True
-        )
-    return losses
+    return Result(losses, {**now, **later})
 
 
 def mass_weighted(pool: Tensor, own: Tensor, mass: Tensor | None, loss: Loss) -> Tensor:
@@ -121,18 +118,16 @@ def mass_weighted(pool: Tensor, own: Tensor, mass: Tensor | None, loss: Loss) ->
 
 
 @torch.no_grad()
-def remember(loss: Loss, batch: Batch, *, after: bool) -> None:
-    """Let the running statistics of a loss take in a training batch, in place."""
-    updates = [
-        part.update
-        for part in parts(loss)
-        if hasattr(part, "update") and getattr(part, "updates_after", False) == after
-    ]
-    if not updates or place_of_rows(batch.cosine)[1] == 0:
-        return
-    for update in updates:
-        for name, value in update(batch).items():
-            batch.state[name].copy_(value)
+def updates(loss: Loss, facts: Facts) -> tuple[dict[str, Change], dict[str, Change]]:
+    """What a training batch makes of the statistics: what it already sees itself, and what it does not."""
+    now: dict[str, Change] = {}
+    later: dict[str, Change] = {}
+    statistics = [part for part in parts(loss) if isinstance(part, Statistic)]
+    if not statistics or not facts.memory.is_training or place_of_rows(facts.cosine)[1] == 0:
+        return now, later
+    for statistic in statistics:
+        (now if statistic.is_current else later).update(statistic.update(facts))
+    return now, later
 
 
 def _merged(targets: Targets) -> tuple[Tensor, Tensor | None]:
@@ -155,7 +150,7 @@ def _batch(
     loss: Loss,
     negatives: Negatives,
     memory: Memory,
-) -> tuple[Batch, Tensor]:
+) -> tuple[Facts, Tensor]:
     """The facts of every (sample, label), and the norms of the own classes' weights."""
     x, norm = unit(embeddings)
     if labels.shape[1] > 1:
@@ -176,40 +171,30 @@ def _batch(
         cosine = (x * own if loss.score.unit_embedding else embeddings * rows).sum(dim=1)
         angle = angle_between(x, own)
 
-    def sweep(rule: Rule, pool: Pool, *, scale: float = 1.0, x: Tensor | None = None) -> Tensor:
+    def sweep(rule: Curve, pool: Pool, *, scale: float = 1.0, x: Tensor | None = None) -> Tensor:
         query = _query(_with_columns(rule, batch, None, 1), pool, scale, loss)
         sample = Sample(torch.full_like(norm, scale), norm, cosine, angle, cosine)
         directions = batch.x if x is None else x
         return negatives(directions, Classes(classes.weight), sample, batch.labels, query)
 
-    flat, (state, step, is_training) = labels.clamp(min=0).flatten(), memory
-    batch = Batch(
-        flat, embeddings, x, own, centers, norm, cosine, angle, state, step, is_training, sweep
-    )
+    flat = labels.clamp(min=0).flatten()
+    batch = Facts(flat, embeddings, x, own, centers, norm, cosine, angle, memory, sweep)
     return batch, own_norm
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def _query(rule: Rule, pool: Pool, scale: float, loss: Loss) -> Loss:
+def _query(rule: Curve, pool: Pool, scale: float, loss: Loss) -> Loss:
     """A loss that asks for one pool of the cosines with the classes of another."""
     score = replace(loss.score, unit_embedding=True, unit_weight=True)
     return Loss(Fixed(scale), negative=rule, pool=pool, score=score)
 
 
-def _snapshot(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state as it is now: later batches change the numbers in place, which autograd may hold."""
-    return {
-        name: tensor if tensor.requires_grad or tensor.ndim else tensor.clone()
-        for name, tensor in state.items()
-    }
-
-
-def _with_numbers(part: T, batch: Batch) -> T:
+def _with_numbers(part: T, batch: Facts) -> T:
     """A part with every quantity in it replaced by (rows,) or () numbers."""
     return replaced(part, Quantity, lambda quantity: quantity(batch))
 
 
-def _with_columns(rule: Rule, batch: Batch, mass: Tensor | None, per_sample: int) -> Rule:
+def _with_columns(rule: Curve, batch: Facts, mass: Tensor | None, per_sample: int) -> Curve:
     """A negative rule with every quantity replaced by (batch, 1) or () constants."""
 
     def column(quantity: Quantity) -> Tensor:
@@ -227,7 +212,7 @@ def _mean(rows: Tensor, mass: Tensor | None, per_sample: int) -> Tensor:
     return (by_label * mass).sum(dim=1)
 
 
-def _mean_batch(batch: Batch, mass: Tensor | None, per_sample: int) -> Batch:
+def _mean_facts(batch: Facts, mass: Tensor | None, per_sample: int) -> Facts:
     """One row for each sample: that of its heaviest label, with the mean cosine and angle."""
     if mass is None:
         return batch
@@ -241,8 +226,8 @@ def _mean_batch(batch: Batch, mass: Tensor | None, per_sample: int) -> Batch:
         norm=batch.norm[heaviest],
         cosine=_mean(batch.cosine, mass, per_sample),
         angle=_mean(batch.angle, mass, per_sample),
-        sweep=lambda rule, pool, *, scale=1.0, x=None: _mean(
-            batch.sweep(rule, pool, scale=scale, x=x), mass, per_sample
+        pool_over_columns=lambda rule, pool, *, scale=1.0, x=None: _mean(
+            batch.pool_over_columns(rule, pool, scale=scale, x=x), mass, per_sample
         ),
     )
 

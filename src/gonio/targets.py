@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from gonio.base.checks import check_labels, check_weights, describe
-from gonio.equation import Loss
+from gonio.loss import Loss
 from gonio.rules import CLASSES, LogSumExp, Softplus
-from gonio.rules.negative import leaves_out
+from gonio.rules.curve import Rule
 
 TOLERANCE = 1e-3
 """By how much the mass of a sample may differ from 1: half precision rounds a sum of a few numbers."""
@@ -128,7 +128,7 @@ def check_smoothing(smoothing: float, loss: Loss) -> None:
             f"label_smoothing: got {smoothing}, but it is defined for a cross-entropy over class weights, "
             f"and this loss {_form(loss)}; leave it at 0"
         )
-    if smoothing and leaves_out(loss.negative):
+    if smoothing and isinstance(loss.negative, Rule) and loss.negative.leaves_out:
         raise ValueError(
             f"label_smoothing: {smoothing} would spread mass over classes that {loss.negative} leaves "
             "out; leave it at 0, or take the mode 'zero'"

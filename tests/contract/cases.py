@@ -15,8 +15,8 @@ import torch
 from contract import golden
 from gonio import losses
 from gonio.engines import Chunked, Fused, reference
-from gonio.equation import Loss
 from gonio.head import Head
+from gonio.loss import Loss
 from gonio.rules import Center, Ring
 
 VARIANTS = [

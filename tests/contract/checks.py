@@ -9,7 +9,9 @@ import torch
 
 from contract.cases import Case, losses_and_gradients
 from gonio.engines import reference
-from gonio.equation import Negatives, Sample, target_curve
+from gonio.engines.seam import Negatives
+from gonio.loss import target_curve
+from gonio.rules.facts import Sample
 
 
 class NotApplicable(Exception):

@@ -15,10 +15,10 @@ import gonio  # noqa: E402
 from contract.cases import CASES, WITH_KERNELS, losses_and_gradients  # noqa: E402
 from gonio import losses  # noqa: E402
 from gonio.engines import Chunked, Fused, reference  # noqa: E402
+from gonio.engines.seam import Classes  # noqa: E402
 from gonio.engines.triton import launch, printed  # noqa: E402
 from gonio.engines.triton.fused import _warn_once  # noqa: E402
 from gonio.engines.triton.printed import _traced as trace  # noqa: E402
-from gonio.equation import Classes, Sample  # noqa: E402
 from gonio.rules import (  # noqa: E402
     Boost,
     Chain,
@@ -30,6 +30,7 @@ from gonio.rules import (  # noqa: E402
     SoftplusSum,
     Subtract,
 )
+from gonio.rules.facts import Sample  # noqa: E402
 from gonio.rules.number import resolved  # noqa: E402
 
 pytestmark = WITH_KERNELS

@@ -11,8 +11,8 @@ from contract.cases import CASES
 from gonio.base.geometry import angle_of
 from gonio.engines import tile
 from gonio.engines.triton.printed import ARGUMENTS, FORMS, NotPrintedError, printed
-from gonio.equation import Sample
 from gonio.rules import AsIs, Boost, Curriculum, Excess, NarrowAngle
+from gonio.rules.facts import Sample
 
 WORDS = SimpleNamespace(
     abs=torch.abs,

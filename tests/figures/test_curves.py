@@ -6,7 +6,6 @@ import torch
 
 from gonio import Annealing, losses
 from gonio.base.errors import ConfigError
-from gonio.equation import target_curve
 from gonio.figures import sphere
 from gonio.figures.intra_inter import IntraInter
 from gonio.figures.regions_scale import NORM, RegionsScale
@@ -14,6 +13,7 @@ from gonio.figures.scale_control import ScaleControl
 from gonio.figures.smooth_family import SmoothFamily
 from gonio.figures.survey import margins, settled
 from gonio.figures.target_curves import TargetCurves
+from gonio.loss import target_curve
 
 
 def test_target_curves_are_those_of_the_rules_from_end_to_end():

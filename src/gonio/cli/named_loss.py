@@ -5,7 +5,7 @@ from typing import Any
 
 from gonio import losses
 from gonio.base.errors import ConfigError
-from gonio.equation import Loss
+from gonio.loss import Loss
 from gonio.train.config_file import parse_yaml
 from gonio.train.loss_config import LossConfig
 

@@ -18,8 +18,8 @@ from gonio.contract.function import Function, MakeFunction, order_of
 from gonio.contract.labels import IGNORED
 from gonio.contract.signature import Signature
 from gonio.contract.subject import Layout, Subject, call, own_randomness
-from gonio.equation import Loss
 from gonio.head import Head
+from gonio.loss import Loss
 
 PRIMES = Sizes(num_classes=13, embedding_dim=11)
 """Sizes by which the axes of a weight are told apart."""

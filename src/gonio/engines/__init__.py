@@ -15,8 +15,10 @@ from gonio.engines.chunked import Chunked
 from gonio.engines.compaction import leaves_out_some
 from gonio.engines.reference import reference
 from gonio.engines.sampled import Sampled
+from gonio.engines.seam import Classes, Negatives
 from gonio.engines.triton.fused import Fused
-from gonio.equation import Classes, Loss, Negatives, Sample
+from gonio.loss import Loss
+from gonio.rules.facts import Sample
 from gonio.rules.pool import LogSumExp
 
 __all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_backend", "named", "reference"]
@@ -31,7 +33,7 @@ class Auto(Chunked):
     def __call__(
         self, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
     ) -> Tensor:
-        """See `gonio.equation.Negatives`."""
+        """See `gonio.engines.seam.Negatives`."""
         rows = classes.weight.flatten(0, -2).shape[0]
         if self.update is not None or max(x.shape) * rows > WHOLE_MATRIX_LIMIT:
             found: Tensor = super().__call__(x, classes, sample, labels, loss)

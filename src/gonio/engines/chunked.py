@@ -22,8 +22,10 @@ from gonio.engines.compiling import compiled, has_compiler
 from gonio.engines.epilogue import Pushed, Tile
 from gonio.engines.memory import needing
 from gonio.engines.products import Precision, Products
+from gonio.engines.seam import Classes, Update
 from gonio.engines.streamed import Request, Totals, streamed
-from gonio.equation import Classes, Loss, Sample, Update
+from gonio.loss import Loss
+from gonio.rules.facts import Sample
 from gonio.rules.pool import State
 from gonio.rules.ranges import real_number, whole_number
 
@@ -124,7 +126,7 @@ class Chunked:
     def __call__(
         self, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
     ) -> Tensor:
-        """See `gonio.equation.Negatives`."""
+        """See `gonio.engines.seam.Negatives`."""
         return streamed(self, x, classes, sample, labels, loss)
 
     def into(self, update: Update) -> "Chunked":

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from gonio.engines.streamed import Request, Totals
-from gonio.equation import Loss, Sample
+from gonio.loss import Loss
 from gonio.rules import AsIs, LogSumExp, NoOffset
+from gonio.rules.facts import Sample
 from gonio.rules.pool import ShiftedSumExp, State
 
 

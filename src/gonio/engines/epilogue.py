@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gonio.engines import tile
-from gonio.equation import Loss, Sample
+from gonio.loss import Loss
+from gonio.rules.facts import Sample
 from gonio.rules.pool import Pool, State
 
 

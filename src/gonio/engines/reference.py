@@ -5,11 +5,13 @@ from torch import Tensor
 
 from gonio.engines import tile
 from gonio.engines.memory import needing
-from gonio.equation import Classes, Loss, Sample
+from gonio.engines.seam import Classes
+from gonio.loss import Loss
+from gonio.rules.facts import Sample
 
 
 def reference(x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss) -> Tensor:
-    """See `gonio.equation.Negatives`. Stores (batch, classes) several times over."""
+    """See `gonio.engines.seam.Negatives`. Stores (batch, classes) several times over."""
     size = len(x) * len(classes.weight) * x.element_size()
     with needing("the matrix of all scores", size, "backend='chunked' never makes it"):
         return _pooled(x, classes, sample, labels, loss)

@@ -12,8 +12,10 @@ from gonio.engines.buffer import Buffer
 from gonio.engines.chunked import Chunked, gradient_buffer
 from gonio.engines.compaction import LastStep
 from gonio.engines.memory import needing
+from gonio.engines.seam import Classes, Update
 from gonio.engines.tile import rows_of
-from gonio.equation import Classes, Loss, Sample, Update
+from gonio.loss import Loss
+from gonio.rules.facts import Sample
 from gonio.rules.number import extremes
 from gonio.rules.pool import LogSumExp
 from gonio.rules.ranges import real_number, whole_number
@@ -116,7 +118,7 @@ class Sampled:
     def __call__(
         self, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
     ) -> Tensor:
-        """See `gonio.equation.Negatives`."""
+        """See `gonio.engines.seam.Negatives`."""
         drawn, update = self.drawn, self.update
         if drawn is not None:
             if update is not None:
@@ -162,11 +164,11 @@ class OfDrawn:
         self._rows = rows_of(drawn, math.prod(weight.shape[1:-1]))
 
     def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
-        """See `gonio.equation.Update`."""
+        """See `gonio.engines.seam.Update`."""
         self._update.take(self._rows[rows], gradient)
 
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
-        """See `gonio.equation.Update`."""
+        """See `gonio.engines.seam.Update`."""
         self._update.finish(classes, gradient)
 
 

@@ -6,14 +6,16 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from gonio.equation import Classes, Loss, Sample, Update
+from gonio.engines.seam import Classes, Update
+from gonio.loss import Loss
 from gonio.rules import AsIs, Fixed
+from gonio.rules.facts import Sample
 from gonio.rules.number import resolved
 from gonio.rules.pool import Pool, State
 
 
 class Request(NamedTuple):
-    """What is asked of an engine; see `gonio.equation.Negatives`."""
+    """What is asked of an engine; see `gonio.engines.seam.Negatives`."""
 
     x: Tensor
     classes: Classes
@@ -56,7 +58,7 @@ class Engine(Protocol):
 def streamed(
     engine: Engine, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
 ) -> Tensor:
-    """`gonio.equation.Negatives`, by an engine."""
+    """`gonio.engines.seam.Negatives`, by an engine."""
     facts = (x, *classes, *sample)
     is_recorded = torch.is_grad_enabled() and any(
         fact is not None and fact.requires_grad for fact in facts

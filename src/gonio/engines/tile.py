@@ -4,10 +4,9 @@ import torch
 from torch import Tensor
 
 from gonio.base.geometry import inverse_norms, unit
-from gonio.equation import Sample
 from gonio.rules import Score
-from gonio.rules.curve import Rule
-from gonio.rules.negative import leaves_out
+from gonio.rules.curve import Curve, Rule
+from gonio.rules.facts import Sample
 
 
 def products(x: Tensor, weight: Tensor, score: Score) -> Tensor:
@@ -35,14 +34,14 @@ def of_classes(products: Tensor, score: Score) -> Tensor:
     return score.of_centers(products.view(batch, rows // score.centers, score.centers))
 
 
-def modulated(cosine: Tensor, offset: Tensor | None, sample: Sample, rule: Rule) -> Tensor:
+def modulated(cosine: Tensor, offset: Tensor | None, sample: Sample, rule: Curve) -> Tensor:
     """(batch, tile) scores before any rule, and (tile,) offsets -> z, (batch, tile).
 
     -inf where the negative rule leaves a class out.
     """
     column = sample.column()
     score = rule(cosine, column)
-    is_out = score == -torch.inf if leaves_out(rule) else None
+    is_out = score == -torch.inf if isinstance(rule, Rule) and rule.leaves_out else None
     if is_out is not None:
         score = score.masked_fill(is_out, 0)  # a scale of 0 times -inf is not a number
     score = column.scale * score

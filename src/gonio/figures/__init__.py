@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, Self
 
 from gonio.base.errors import unknown_name
-from gonio.equation import Loss
 from gonio.figures import style
 from gonio.figures.angle_plane import AnglePlane
 from gonio.figures.intra_inter import IntraInter
@@ -23,6 +22,7 @@ from gonio.figures.regions_scale import RegionsScale
 from gonio.figures.scale_control import ScaleControl
 from gonio.figures.smooth_family import SmoothFamily
 from gonio.figures.target_curves import TargetCurves
+from gonio.loss import Loss
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gonio.equation import Loss
 from gonio.figures import style, survey
 from gonio.figures.contest import boundary, wins
 from gonio.figures.style import new_panels
+from gonio.loss import Loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gonio.equation import Loss, Sample, target_curve
+from gonio.loss import Loss, target_curve
+from gonio.rules.facts import Sample
 
 
 def cost_and_pull(

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gonio.equation import Loss
 from gonio.figures import style, survey
 from gonio.head import Head
+from gonio.loss import Loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gonio.equation import Loss
 from gonio.figures import style, survey
 from gonio.figures.contest import boundary, wins
 from gonio.figures.labels import label_right
+from gonio.loss import Loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

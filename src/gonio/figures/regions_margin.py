@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gonio.equation import Loss
 from gonio.figures import sphere, style, survey
 from gonio.figures.contest import wins
 from gonio.figures.style import new_panels
+from gonio.loss import Loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,8 @@ import torch
 
 from gonio import losses
 from gonio.base.errors import ConfigError
-from gonio.equation import Loss
 from gonio.head import Head
+from gonio.loss import Loss
 
 
 def settled(chosen: Mapping[str, Loss]) -> dict[str, Loss]:

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gonio.equation import Loss, target_curve
 from gonio.figures import style, survey
 from gonio.figures.labels import label_right
+from gonio.loss import Loss, target_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,6 +1,6 @@
 """Several centres for each class: for classes that are not one cluster, or hold wrong labels."""
 
-from gonio.equation import Loss
+from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import (
     AngularMargin,

@@ -6,7 +6,7 @@ Rows differ in their defaults alone where the formulas meet: "lse-hinge" is "max
 
 from typing import Literal
 
-from gonio.equation import Loss
+from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import (
     COSINE,

@@ -3,7 +3,7 @@
 A sample needs another one of its label in the batch; one without adds nothing. Samples meet.
 """
 
-from gonio.equation import Loss
+from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import BATCH, Fixed, OneVersusRest, Pairing, SoftplusSum, Subtract, Threshold
 

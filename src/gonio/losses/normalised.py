@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from gonio.equation import Loss
+from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import PROJECTION, AdaCosScale, Learned, as_scale
 from gonio.rules.scale import ScaleLike

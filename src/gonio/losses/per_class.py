@@ -3,7 +3,7 @@
 Any other row does the same with a margin of `gonio.PerClass([...])`.
 """
 
-from gonio.equation import Loss
+from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import (
     INNER,

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from gonio.equation import Loss
+from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import ANCHORS, Add, Apart, Difference, Fixed, Softplus, Subtract
 

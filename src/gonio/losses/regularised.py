@@ -3,7 +3,7 @@
 Any loss over class weights takes any term: `arcface() + Ring(0.01)`.
 """
 
-from gonio.equation import Loss
+from gonio.loss import Loss
 from gonio.losses.chain import softmax
 from gonio.losses.multiplicative import sphereface_r
 from gonio.losses.table import row

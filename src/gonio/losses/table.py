@@ -14,7 +14,7 @@ from typing import Any, Literal, ParamSpec, get_args, get_origin, get_type_hints
 
 from gonio.base.errors import ConfigError, unknown_name
 from gonio.base.importing import imported, said
-from gonio.equation import Loss
+from gonio.loss import Loss
 from gonio.rules.ranges import one_of
 
 P = ParamSpec("P")

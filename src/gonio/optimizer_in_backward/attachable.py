@@ -12,6 +12,11 @@ class Attachable(nn.Module):
 
     _attachment: Attachment | None = None
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether backward moves the weight."""
+        return self._attachment is not None
+
     def detach_optimizer(self) -> None:
         """Leave the weight to `optimizer.step()` again."""
         if self._attachment is not None:

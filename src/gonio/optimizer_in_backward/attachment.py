@@ -8,12 +8,14 @@ from torch.autograd.graph import get_gradient_edge
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from gonio.engines import Sampled
-from gonio.equation import Classes, Loss, Negatives, Sample, Update
-from gonio.margin_loss import Memory, margin_loss
+from gonio.engines.seam import Classes, Negatives, Update
+from gonio.loss import Loss
+from gonio.margin_loss import Result, margin_loss
 from gonio.optimizer_in_backward.applied import APPLIED, MEND, Applied
 from gonio.optimizer_in_backward.lazy import LazyRows
 from gonio.optimizer_in_backward.move import Move, group_of
 from gonio.ranks import is_distributed
+from gonio.rules.facts import Memory, Sample
 from gonio.targets import Targets
 
 SUPPORTED = (SGD, Adam, AdamW)
@@ -146,7 +148,7 @@ class Attachment:
         loss: Loss,
         backend: Negatives,
         memory: Memory,
-    ) -> Tensor:
+    ) -> Result:
         """`gonio.margin_loss.margin_loss`, whose backward moves the weight."""
         if classes.weight is not self.weight:
             raise RuntimeError(
@@ -156,9 +158,9 @@ class Attachment:
         update = Pass(self, targets.labels)
         # the own classes are among those that are drawn, and class 0 never waits
         self.catch_up(backend.drawn if isinstance(backend, Sampled) else None)
-        losses = margin_loss(x, classes, targets, loss, _tiled(backend).into(update), memory)
-        losses.register_hook(update.open)  # type: ignore[no-untyped-call]
-        return losses
+        result = margin_loss(x, classes, targets, loss, _tiled(backend).into(update), memory)
+        result.losses.register_hook(update.open)  # type: ignore[no-untyped-call]
+        return result
 
     def _forget(self) -> None:
         if isinstance(self.weight.grad, Applied):
@@ -169,7 +171,7 @@ class Attachment:
 
 
 class Pass:
-    """From one forward to its backward; see `gonio.equation.Update`.
+    """From one forward to its backward; see `gonio.engines.seam.Update`.
 
     Args:
         attachment: of the head.
@@ -205,12 +207,12 @@ class Pass:
         self._move = Move(attachment.optimizer, weight, self._own, attachment.lazy)
 
     def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
-        """See `gonio.equation.Update`."""
+        """See `gonio.engines.seam.Update`."""
         if self._move is not None:
             self._move.take(rows, gradient)
 
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
-        """See `gonio.equation.Update`."""
+        """See `gonio.engines.seam.Update`."""
         move, self._move = self._move, None
         assert move is not None, "a loss is differentiated before the weight"
         move.finish(classes, gradient)
@@ -228,7 +230,7 @@ def count_passes(weight: Tensor, loss: Loss, memory: Memory) -> int:
     x = torch.ones(1, weight.shape[-1], dtype=dtype, device=weight.device, requires_grad=True)
     label = Targets(torch.zeros(1, 1, dtype=torch.int64, device=weight.device))
     with torch.enable_grad():
-        total = margin_loss(x, Classes(weight), label, loss, asked, memory).sum()
+        total = margin_loss(x, Classes(weight), label, loss, asked, memory).losses.sum()
         slopes = torch.autograd.grad(total, answers, allow_unused=True)
     return sum(slope is not None for slope in slopes)
 

@@ -5,38 +5,74 @@ is (batch, tile) and the fields of `sample` are (batch, 1), so the rule runs unc
 matrix and on any tile of it.
 """
 
+import contextlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+import torch
 from torch import Tensor
 
-from gonio.rules.number import Number, extremes, resolved
+from gonio.rules.facts import Sample
+from gonio.rules.number import Number, extremes, resolved, typical
 from gonio.rules.ranges import at_least_zero
 
-if TYPE_CHECKING:
-    from gonio.equation import Sample
+
+class Curve(Protocol):
+    """What a loss accepts as a rule: any frozen dataclass that is called so. What it reads is watched."""
+
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor: ...
 
 
-class Rule(Protocol):
-    """A frozen dataclass: elementwise, `(cosine, sample) -> cosine`.
+class Rule(ABC):
+    """A frozen dataclass: elementwise, `(cosine, sample) -> cosine`."""
 
-    One that reads `sample.angle` says so by an attribute `is_angular`, so that it is never used on
-    inner products.
-    """
+    @property
+    def is_angular(self) -> bool:
+        """Whether it is made for angles, so that it makes no sense of inner products."""
+        return False
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor: ...
+    @property
+    def leaves_out(self) -> bool:
+        """Whether it takes classes out of the pool, by a score of -inf."""
+        return False
+
+    @abstractmethod
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
+        """Shapes: (batch,) all, or (batch, tile) and samples of (batch, 1)."""
+
+
+def is_angular(rule: Curve) -> bool:
+    """Whether a rule makes sense of angles alone; one of the user's own is watched while it runs once."""
+    if isinstance(rule, Rule):
+        return rule.is_angular
+    sample = _Watched(*torch.full((5, 1), 0.5))
+    with contextlib.suppress(Exception):  # it fails later, where it is used
+        typical(rule)(torch.full((1,), 0.5), sample)
+    return sample.is_angle_read
+
+
+class _Watched(Sample):
+    """A sample that notices who reads its angle."""
+
+    is_angle_read = False
+
+    @property
+    def angle(self) -> Tensor:
+        self.is_angle_read = True
+        return self[Sample._fields.index("angle")]
 
 
 @dataclass(frozen=True)
-class AsIs:
+class AsIs(Rule):
     """Leave the cosine as it is: no margin, no modulation."""
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return cosine
 
 
 @dataclass(frozen=True)
-class Subtract:
+class Subtract(Rule):
     """Subtract a margin: target = cosine - margin.
 
     Slope 1 everywhere. `Subtract(0)` changes nothing.
@@ -55,12 +91,12 @@ class Subtract:
     def __post_init__(self) -> None:
         at_least_zero("margin", self.margin)
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return cosine - resolved(self.margin)
 
 
 @dataclass(frozen=True)
-class Add:
+class Add(Rule):
     """Add a margin: score = cosine + margin, which makes a negative harder.
 
     Args:
@@ -75,12 +111,12 @@ class Add:
     def __post_init__(self) -> None:
         at_least_zero("margin", self.margin)
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return cosine + resolved(self.margin)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Stretch(Rule):
     """Spread the cosines near 1, where those of negatives hardly ever are, over the range.
 
         g(c) = 2 ((c + 1) / 2)^power - 1,   from [-1, 1] onto [-1, 1]
@@ -100,12 +136,12 @@ class Stretch:
         if extremes(self.power)[0] < 1:
             raise ValueError(f"power: {self.power} is below 1, where the slope at -1 is infinite")
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return 2 * ((cosine + 1) / 2).clamp(min=0) ** self.power - 1
 
 
 @dataclass(frozen=True)
-class Chain:
+class Chain(Rule):
     """Two rules, one after the other: score = second(first(cosine)).
 
     Args:
@@ -113,20 +149,20 @@ class Chain:
         second: applied to what the first gives.
     """
 
-    first: Rule
-    second: Rule
+    first: Curve
+    second: Curve
 
     @property
     def is_angular(self) -> bool:
         """Whether one of them is."""
-        return any(getattr(rule, "is_angular", False) for rule in (self.first, self.second))
+        return is_angular(self.first) or is_angular(self.second)
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return self.second(self.first(cosine, sample), sample)
 
 
 @dataclass(frozen=True)
-class Detached:
+class Detached(Rule):
     """The value of a rule with the gradient of no rule: the straight-through form.
 
         value = rule(cosine),  d value / d cosine = 1
@@ -135,12 +171,12 @@ class Detached:
     Liu et al., "SphereFace Revived", TPAMI 2022.
     """
 
-    rule: Rule
+    rule: Curve
 
     @property
     def is_angular(self) -> bool:
         """Whether the rule inside is."""
-        return getattr(self.rule, "is_angular", False)
+        return is_angular(self.rule)
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return cosine + (self.rule(cosine, sample) - cosine).detach()

@@ -3,24 +3,23 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from gonio.ranks import place_of_rows, rows_of_all
+from gonio.rules.facts import Change, Facts
+from gonio.rules.gradient import NamesItsGradient
 from gonio.rules.negative import KeepAbove
 from gonio.rules.pool import Mean
 from gonio.rules.quantity import Quantity
 from gonio.rules.ranges import one_of
-from gonio.rules.state import Sizes, Slot
-
-if TYPE_CHECKING:
-    from gonio.equation import Batch
+from gonio.rules.state import Sizes, State, Stateful, Statistic
 
 
 @dataclass(frozen=True, repr=False)
-class PerClass(Quantity):
+class PerClass(Quantity, Stateful):
     """A margin for each class, given by the user.
 
     Args:
@@ -52,21 +51,21 @@ class PerClass(Quantity):
         """The smallest and the largest."""
         return min(self.values), max(self.values)
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`margins`."""
         if len(self.values) != sizes.num_classes:
             raise ValueError(
                 f"margin: {len(self.values)} numbers for {sizes.num_classes} classes; give one for each"
             )
         start = torch.tensor(self.values, dtype=torch.float64)
-        return {"margins": Slot((sizes.num_classes,), start)}
+        return {"margins": State((sizes.num_classes,), start)}
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        return batch.state["margins"][batch.labels]
+    def __call__(self, facts: Facts) -> Tensor:
+        return facts.kept("margins")
 
 
 @dataclass(frozen=True)
-class FromCounts(Quantity):
+class FromCounts(Quantity, Stateful):
     """A margin for each class from its number of training samples n: rare classes get a larger one.
 
         margin = low + (high - low) (v - min v) / (max v - min v),   v = n^-power
@@ -105,7 +104,7 @@ class FromCounts(Quantity):
         """`low`, or 0, and `high`."""
         return 0.0 if self.low is None else self.low, self.high
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`margins`."""
         counts = sizes.known_counts("a margin from counts").double()
         if bool((counts < 1).any()):
@@ -122,14 +121,14 @@ class FromCounts(Quantity):
         else:
             share = (rarity - rarity.min()) / (rarity.max() - rarity.min())
             margins = self.low + (self.high - self.low) * share
-        return {"margins": Slot((sizes.num_classes,), margins)}
+        return {"margins": State((sizes.num_classes,), margins)}
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        return batch.state["margins"][batch.labels]
+    def __call__(self, facts: Facts) -> Tensor:
+        return facts.kept("margins")
 
 
 @dataclass(frozen=True)
-class LearnedPerClass(Quantity):
+class LearnedPerClass(Quantity, Statistic):
     """A margin for each class that the optimizer learns, kept in a range by cutting it off.
 
     The loss alone always wants it smaller; add a `MarginReward`.
@@ -161,20 +160,20 @@ class LearnedPerClass(Quantity):
         """`low` and `high`."""
         return self.low, self.high
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`margins`."""
-        return {"margins": Slot((sizes.num_classes,), self.start, is_learned=True)}
+        return {"margins": State((sizes.num_classes,), self.start, is_learned=True)}
 
-    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
+    def update(self, facts: Facts) -> Mapping[str, Change]:
         """Back into the range, which the last step may have left."""
-        return {"margins": batch.state["margins"].clamp(self.low, self.high)}
+        return {"margins": facts.memory.read("margins").clamp(self.low, self.high)}
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        return batch.state["margins"][batch.labels].clamp(self.low, self.high)
+    def __call__(self, facts: Facts) -> Tensor:
+        return facts.kept("margins").clamp(self.low, self.high)
 
 
 @dataclass(frozen=True)
-class Draw(Quantity):
+class Draw(Quantity, Stateful):
     """A margin drawn anew for each sample of a training batch; outside training it is the mean.
 
         margin ~ normal(mean, std)
@@ -208,21 +207,28 @@ class Draw(Quantity):
         """The mean."""
         return self.mean
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
-        """`seed`, drawn from torch's global generator."""
-        return {"seed": Slot((), None)}
+    @property
+    def reads_step(self) -> bool:
+        """The draws follow from it."""
+        return True
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        if not batch.is_training:
-            return torch.full_like(batch.cosine, self.mean)
-        before, total = place_of_rows(batch.cosine)
-        generator = torch.Generator().manual_seed((int(batch.state["seed"]) + batch.step) % 2**63)
-        drawn = torch.randn(total, generator=generator).to(batch.cosine)
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
+        """`seed`, drawn from torch's global generator."""
+        return {"seed": State((), None)}
+
+    def __call__(self, facts: Facts) -> Tensor:
+        if not facts.memory.is_training:
+            return torch.full_like(facts.cosine, self.mean)
+        before, total = place_of_rows(facts.cosine)
+        generator = torch.Generator().manual_seed(
+            (int(facts.memory.read("seed")) + facts.memory.step) % 2**63
+        )
+        drawn = torch.randn(total, generator=generator).to(facts.cosine)
         if self.order != "random":
-            easiest_first = rows_of_all(batch.cosine).argsort(descending=True)
+            easiest_first = rows_of_all(facts.cosine).argsort(descending=True)
             place = easiest_first if self.order == "published" else easiest_first.argsort()
             drawn = drawn.sort().values[place]
-        return self.mean + self.std * drawn[before : before + len(batch.cosine)]
+        return self.mean + self.std * drawn[before : before + len(facts.cosine)]
 
 
 @dataclass(frozen=True)
@@ -264,14 +270,14 @@ class NormMargin(Quantity):
         """`low` and `high`."""
         return self.low, self.high
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        norm = batch.norm.clamp(self.norm_low, self.norm_high)
+    def __call__(self, facts: Facts) -> Tensor:
+        norm = facts.norm.clamp(self.norm_low, self.norm_high)
         share = (norm - self.norm_low) / (self.norm_high - self.norm_low)
         return self.low + (self.high - self.low) * share
 
 
 @dataclass(frozen=True)
-class HardnessMargin(Quantity):
+class HardnessMargin(Quantity, NamesItsGradient):
     """A margin that rises with the mean cosine of the hard negatives of the sample.
 
         margin = base + slope mean{ c_j : c_j > cos(angle + hard) },   base where there is none
@@ -310,8 +316,8 @@ class HardnessMargin(Quantity):
         """From a mean cosine of -1 to one of 1."""
         return self.base - self.slope, self.base + self.slope
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        mean = batch.sweep(KeepAbove(Border(self.hard)), Mean())
+    def __call__(self, facts: Facts) -> Tensor:
+        mean = facts.pool_over_columns(KeepAbove(Border(self.hard)), Mean())
         return self.base + self.slope * (mean.detach() if self.gradient == "detached" else mean)
 
 
@@ -329,5 +335,5 @@ class Border(Quantity):
         """That of an own angle of 0."""
         return math.cos(self.margin)
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        return (batch.angle + self.margin).cos().detach()
+    def __call__(self, facts: Facts) -> Tensor:
+        return (facts.angle + self.margin).cos().detach()

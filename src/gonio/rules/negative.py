@@ -6,28 +6,23 @@ the place of a setting, always as (batch, 1).
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gonio.base.geometry import angle_of
+from gonio.rules.curve import Rule
+from gonio.rules.facts import Sample
+from gonio.rules.gradient import NamesItsGradient
 from gonio.rules.number import Number, extremes, resolved
 from gonio.rules.ranges import at_least_zero, one_of
 from gonio.rules.target import folded_cosine
 
-if TYPE_CHECKING:
-    from gonio.equation import Sample
-
-
-def leaves_out(rule: object) -> bool:
-    """Whether a rule takes classes out of the pool, by a score of -inf."""
-    return bool(getattr(rule, "leaves_out", False))
-
 
 @dataclass(frozen=True)
-class Excess:
+class Excess(Rule):
     """By how much a negative exceeds the target: one hinge for each negative.
 
         excess = max(cosine - target, 0)                                       temperature 0
@@ -45,7 +40,7 @@ class Excess:
     def __post_init__(self) -> None:
         at_least_zero("temperature", self.temperature)
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         gap = cosine - sample.target
         if self.temperature == 0:
             return gap.relu()
@@ -55,7 +50,7 @@ class Excess:
 
 
 @dataclass(frozen=True)
-class Boost:
+class Boost(Rule):
     """Raise the hard negatives, so that they are pushed harder.
 
         score = multiply cosine + add       where the cosine exceeds `above`, else the cosine
@@ -80,7 +75,7 @@ class Boost:
             raise ValueError(f"multiply: {self.multiply} must be at least 1 and finite")
         at_least_zero("add", self.add)
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         above = sample.target if self.above is None else resolved(self.above)
         return torch.where(
             cosine > above, resolved(self.multiply) * cosine + resolved(self.add), cosine
@@ -88,7 +83,7 @@ class Boost:
 
 
 @dataclass(frozen=True)
-class Curriculum:
+class Curriculum(Rule):
     """Weigh the hard negatives by how far training has come.
 
         score = cosine (level + cosine)     where the cosine exceeds the target, else the cosine
@@ -105,12 +100,12 @@ class Curriculum:
 
     level: Number
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return torch.where(cosine > sample.target, cosine * (resolved(self.level) + cosine), cosine)
 
 
 @dataclass(frozen=True)
-class Bump:
+class Bump(Rule, NamesItsGradient):
     """Weigh every negative by a bell curve around the target of the sample.
 
         score = f cosine + f - 1,   f = height exp(-(cosine - target)^2 / width)
@@ -136,14 +131,14 @@ class Bump:
             if not 0 < number < math.inf:
                 raise ValueError(f"{name}: {number} must be above 0 and finite")
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         factor = self.height * (-((cosine - sample.target) ** 2) / self.width).exp()
         factor = factor.detach() if self.gradient == "detached" else factor
         return factor * cosine + factor - 1
 
 
 @dataclass(frozen=True)
-class DivideAngle:
+class DivideAngle(Rule):
     """A margin on the other side: score = cos(angle / divide), which makes every negative harder.
 
     Args:
@@ -162,12 +157,12 @@ class DivideAngle:
         if not 1 <= extremes(self.divide)[0] <= extremes(self.divide)[1] < math.inf:
             raise ValueError(f"margin: {self.divide} must be at least 1 and finite")
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return (angle_of(cosine) / resolved(self.divide)).cos()
 
 
 @dataclass(frozen=True)
-class NarrowAngle:
+class NarrowAngle(Rule):
     """Subtract a margin from the angle of the hardest negatives.
 
         score = cos(angle - margin)         where the cosine is at least `above`, else the cosine
@@ -194,23 +189,23 @@ class NarrowAngle:
         if not 0 <= low <= high < math.pi:
             raise ValueError(f"margin: {self.margin} is out of range [0, pi) radians")
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         harder = folded_cosine(angle_of(cosine) - resolved(self.margin))
         return torch.where(cosine >= resolved(self.above), harder, cosine)
 
 
 @dataclass(frozen=True)
-class LinearAngleNegative:
+class LinearAngleNegative(Rule):
     """A straight line in the angle: score = 1 - 2 angle / pi, beside the target `LinearAngle`."""
 
     is_angular = True
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return 1 - 2 * angle_of(cosine) / math.pi
 
 
 @dataclass(frozen=True)
-class CircleNegative:
+class CircleNegative(Rule, NamesItsGradient):
     """Weigh a negative by its distance from the optimum -margin.
 
         score = [cosine + margin]+ (cosine - margin)
@@ -232,7 +227,7 @@ class CircleNegative:
     def __post_init__(self) -> None:
         at_least_zero("margin", self.margin)
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         margin = resolved(self.margin)
         weight = (cosine + margin).relu()
         weight = weight.detach() if self.gradient == "detached" else weight
@@ -240,7 +235,7 @@ class CircleNegative:
 
 
 @dataclass(frozen=True)
-class Filter:
+class Filter(Rule):
     """Leave out the negatives that are too near to be another identity: wrong or double labels.
 
         score = left out                    where the cosine exceeds `above`, else the cosine
@@ -267,13 +262,13 @@ class Filter:
         """Whether a class is taken out of the sum."""
         return self.mode == "drop"
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         left_out = -torch.inf if self.mode == "drop" else 0.0
         return cosine.masked_fill(cosine > resolved(self.above), left_out)
 
 
 @dataclass(frozen=True)
-class KeepAbove:
+class KeepAbove(Rule):
     """Keep the negatives above a border and leave out all others.
 
     Args:
@@ -283,35 +278,35 @@ class KeepAbove:
     border: Number
     leaves_out = True
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return cosine.masked_fill(cosine <= resolved(self.border), -torch.inf)
 
 
 @dataclass(frozen=True)
-class HalfSquare:
+class HalfSquare(Rule):
     """score = cosine^2 / 2, whose slope is the cosine."""
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return cosine * cosine / 2
 
 
 @dataclass(frozen=True)
-class Closeness:
+class Closeness(Rule):
     """How near two directions are: score = 1 / (1 + d) with their distance d = 2 sin(angle / 2).
 
     Source: Duan et al., "UniformFace", CVPR 2019, eq. (5).
     """
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return 1 / (1 + 2 * (angle_of(cosine) / 2).sin())
 
 
 @dataclass(frozen=True)
-class InverseSquareAngle:
+class InverseSquareAngle(Rule):
     """The energy of two charges on the sphere: score = angle^-2.
 
     Source: Liu et al., "Learning towards minimum hyperspherical energy", NeurIPS 2018, eq. (1).
     """
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return angle_of(cosine) ** -2

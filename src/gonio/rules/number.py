@@ -75,6 +75,15 @@ def at_step_in_tensors(part: T, step: int, dtype: torch.dtype) -> T:
     return replaced(part, Schedule, lambda schedule: torch.tensor(schedule(step), dtype=dtype))
 
 
+def typical(part: T) -> T:
+    """`part` once its schedules have run, for a typical sample: every setting is a number."""
+    return replaced(at_step(part, FOR_EVER), Quantity, lambda quantity: quantity.typical())
+
+
+FOR_EVER = 10**9
+"""A step at which all schedules have run."""
+
+
 def is_scheduled(part: object) -> bool:
     """Whether any number in `part` changes with the step."""
     return at_step(part, 0) is not part

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from torch import Tensor
 
+from gonio.rules.facts import Memory
 from gonio.rules.ranges import at_least_zero
-from gonio.rules.state import Sizes, Slot
+from gonio.rules.state import Sizes, State, Stateful
 
 
 class Offset(Protocol):
@@ -22,10 +23,10 @@ class Offset(Protocol):
     They are (classes,), or () where all share one; only the latter can stand beside a batch.
     """
 
-    def __call__(self, state: Mapping[str, Tensor]) -> Tensor | None:
+    def __call__(self, memory: Memory) -> Tensor | None:
         """While training."""
 
-    def after_training(self, state: Mapping[str, Tensor]) -> Tensor | None:
+    def after_training(self, memory: Memory) -> Tensor | None:
         """In plain logits."""
 
 
@@ -33,28 +34,28 @@ class Offset(Protocol):
 class NoOffset:
     """Nothing is added."""
 
-    def __call__(self, state: Mapping[str, Tensor]) -> None:
+    def __call__(self, memory: Memory) -> None:
         return None
 
     after_training = __call__
 
 
 @dataclass(frozen=True)
-class Bias:
+class Bias(Stateful):
     """A learned number for each class, which begins at 0."""
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`bias`."""
-        return {"bias": Slot((sizes.num_classes,), 0.0, is_learned=True)}
+        return {"bias": State((sizes.num_classes,), 0.0, is_learned=True)}
 
-    def __call__(self, state: Mapping[str, Tensor]) -> Tensor:
-        return state["bias"]
+    def __call__(self, memory: Memory) -> Tensor:
+        return memory.read("bias")
 
     after_training = __call__
 
 
 @dataclass(frozen=True)
-class LogPrior:
+class LogPrior(Stateful):
     """How frequent each class is in training: tau log(n_j / sum n), beside a learned bias.
 
     Args:
@@ -73,7 +74,7 @@ class LogPrior:
     def __post_init__(self) -> None:
         at_least_zero("temperature", self.temperature)
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`log_prior`, and `bias`."""
         counts = sizes.known_counts("a log-prior").double()
         if bool((counts <= 0).any()):
@@ -83,16 +84,16 @@ class LogPrior:
                 "-inf; leave it out, or give it a count of 1"
             )
         prior = self.temperature * (counts / counts.sum()).log()
-        kept = {"log_prior": Slot((sizes.num_classes,), prior)}
-        return kept | (dict(Bias().slots(sizes)) if self.has_bias else {})
+        kept = {"log_prior": State((sizes.num_classes,), prior)}
+        return kept | (dict(Bias().states(sizes)) if self.has_bias else {})
 
-    def __call__(self, state: Mapping[str, Tensor]) -> Tensor:
-        prior = state["log_prior"]
-        return prior + state["bias"] if self.has_bias else prior
+    def __call__(self, memory: Memory) -> Tensor:
+        prior = memory.read("log_prior")
+        return prior + memory.read("bias") if self.has_bias else prior
 
-    def after_training(self, state: Mapping[str, Tensor]) -> Tensor | None:
+    def after_training(self, memory: Memory) -> Tensor | None:
         """Without the prior."""
-        return state["bias"] if self.has_bias else None
+        return memory.read("bias") if self.has_bias else None
 
 
 class Start(Protocol):
@@ -116,7 +117,7 @@ class LogClasses:
 
 
 @dataclass(frozen=True)
-class Threshold:
+class Threshold(Stateful):
     """One learned number b for all classes, the border between "this class" and "not this class".
 
         offset_j = sign b
@@ -129,14 +130,14 @@ class Threshold:
     start: float | Start
     sign: float = 1.0
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`threshold`."""
         start = self.start if isinstance(self.start, int | float) else self.start(sizes.num_classes)
-        return {"threshold": Slot((), start, is_learned=True)}
+        return {"threshold": State((), start, is_learned=True)}
 
-    def __call__(self, state: Mapping[str, Tensor]) -> Tensor:
-        return self.sign * state["threshold"]
+    def __call__(self, memory: Memory) -> Tensor:
+        return self.sign * memory.read("threshold")
 
-    def after_training(self, state: Mapping[str, Tensor]) -> None:
+    def after_training(self, memory: Memory) -> None:
         """A number that all classes share changes no comparison."""
         return

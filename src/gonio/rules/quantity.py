@@ -5,22 +5,17 @@ computed once for each batch, outside every backend, and put in the place of the
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from gonio.rules.state import Sizes, Slot
-
-if TYPE_CHECKING:
-    from gonio.equation import Batch
+from gonio.rules.facts import Facts
 
 
 class Quantity(ABC):
     """A number for each sample of a batch; subclasses are frozen dataclasses."""
 
     @abstractmethod
-    def __call__(self, batch: "Batch") -> Tensor:
+    def __call__(self, facts: Facts) -> Tensor:
         """(rows,), or () for a number that all samples share."""
 
     @abstractmethod
@@ -30,7 +25,3 @@ class Quantity(ABC):
     def extremes(self) -> tuple[float, float]:
         """The smallest and the largest number to expect."""
         return self.typical(), self.typical()
-
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
-        """What it keeps between batches."""
-        return {}

@@ -9,20 +9,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gonio.rules.facts import Memory
 from gonio.rules.number import extremes, resolved
 from gonio.rules.quantity import Quantity
 from gonio.rules.ranges import at_least_zero
 from gonio.rules.schedule import Schedule
-from gonio.rules.state import Sizes, Slot
+from gonio.rules.state import Sizes, State, Stateful
 
 
 class Scale(Protocol):
-    """A frozen dataclass: `(norm, state) -> (batch,)` scales, all > 0."""
+    """A frozen dataclass: `(norm, memory) -> (batch,)` scales, all > 0."""
 
     def bind(self, num_classes: int, best_target: float) -> "Scale":
         """The same scale with all that depends on the classes and the margin filled in."""
 
-    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
         """The scale of each sample, from its embedding's norm (batch,) and what the head keeps."""
 
 
@@ -47,7 +48,7 @@ class Fixed:
         """Nothing depends on the classes."""
         return self
 
-    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
         return torch.full_like(norm, float(resolved(self.value)))
 
 
@@ -59,7 +60,7 @@ class FeatureNorm:
         """Nothing depends on the classes."""
         return self
 
-    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
         return norm
 
 
@@ -110,12 +111,12 @@ class Auto:
         """The number."""
         return Fixed(scale_bound(num_classes, self.probability, best_target))
 
-    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
         raise ValueError("scale: 'auto' is not bound to a number of classes yet; call loss.bind")
 
 
 @dataclass(frozen=True)
-class Learned:
+class Learned(Stateful):
     """A learned scale that cannot fall below a minimum: s = minimum + softplus(raw).
 
     Unlike a clamp it has a gradient at every value. Samples that are already right push s upwards
@@ -152,18 +153,18 @@ class Learned:
             initial = max(scale_bound(num_classes, 0.9999, best_target), minimum + 1)
         return Learned(minimum, initial)
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`raw_scale`, which begins at the inverse of softplus at the initial value."""
         if self.minimum is None or self.initial is None:
             raise ValueError("scale: 'learned' is not bound to a number of classes; call loss.bind")
         above = self.initial - self.minimum
         start = above + math.log(-math.expm1(-above))
-        return {"raw_scale": Slot((), start, is_learned=True)}
+        return {"raw_scale": State((), start, is_learned=True)}
 
-    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
         if self.minimum is None:
             raise ValueError("scale: 'learned' is not bound to a number of classes; call loss.bind")
-        return (self.minimum + F.softplus(state["raw_scale"].to(norm.dtype))).expand_as(norm)
+        return (self.minimum + F.softplus(memory.read("raw_scale").to(norm.dtype))).expand_as(norm)
 
 
 ScaleLike = float | Schedule | Literal["auto", "learned"] | Scale

@@ -1,21 +1,24 @@
 """What a part of a loss keeps between batches: learned numbers and running statistics.
 
-A part says by `slots` which tensors it needs; the head makes them, as parameters if they are learned
-and as buffers if not, so that they are trained, saved and moved with it. In training mode a part with
-`update(batch)` is asked for new values, by name: before the loss is computed, or after it where the
-part says `updates_after = True`.
+A part that is `Stateful` says by `states` which tensors it needs; the head makes them, as parameters if
+they are learned and as buffers if not, so that they are trained, saved and moved with it. A `Statistic`
+is asked at each training batch what becomes of them. Its answer is a value: only the head writes, once,
+after every check of the batch has passed.
 """
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from gonio.rules.facts import Change, Facts
+
 
 class Sizes(NamedTuple):
-    """What a slot may depend on."""
+    """What a state may depend on."""
 
     num_classes: int
     embedding_dim: int
@@ -37,7 +40,7 @@ class Sizes(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Slot:
+class State:
     """A tensor that a part of a loss keeps in the head.
 
     Args:
@@ -67,6 +70,32 @@ class Slot:
             tensor.fill_(self.start)
 
 
+class Stateful(ABC):
+    """A part that keeps something."""
+
+    @property
+    def reads_step(self) -> bool:
+        """Whether it asks for the training step."""
+        return False
+
+    @abstractmethod
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
+        """What it keeps between batches, by name."""
+
+
+class Statistic(Stateful):
+    """A part that changes what it keeps with each training batch."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether a batch already sees what it changes."""
+        return True
+
+    @abstractmethod
+    def update(self, facts: Facts) -> Mapping[str, Change]:
+        """What a training batch, one row for each sample, makes of what is kept. Nothing is written."""
+
+
 def parts(part: object) -> Iterator[object]:
     """A frozen dataclass and every part inside it, in order; each part once."""
     seen = set()
@@ -89,23 +118,21 @@ def _holds_parts(items: tuple[object, ...]) -> bool:
     return bool(items) and is_dataclass(items[0])
 
 
-def slots(part: object, sizes: Sizes) -> dict[str, Slot]:
-    """Every slot that a part, and the parts inside it, ask for, by name.
+def states(part: object, sizes: Sizes) -> dict[str, State]:
+    """Every state that a part, and the parts inside it, ask for, by name.
 
     Raises:
         ValueError: two different parts ask for the same name.
     """
-    found: dict[str, Slot] = {}
-    owners: dict[str, object] = {}
+    found: dict[str, State] = {}
+    owners: dict[str, Stateful] = {}
     for one in parts(part):
-        for name, slot in getattr(one, "slots", _nothing)(sizes).items():
+        if not isinstance(one, Stateful):
+            continue
+        for name, state in one.states(sizes).items():
             if name in found and owners[name] != one:
                 raise ValueError(
                     f"loss: {owners[name]} and {one} both keep {name!r}; a loss has room for one"
                 )
-            found[name], owners[name] = slot, one
+            found[name], owners[name] = state, one
     return found
-
-
-def _nothing(sizes: Sizes) -> dict[str, Slot]:
-    return {}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,13 +11,12 @@ from torch import Tensor
 from gonio.ranks import rows_of_all
 from gonio.rules import pool
 from gonio.rules.curve import AsIs
+from gonio.rules.facts import AtLabels, Change, Facts, Memory
+from gonio.rules.gradient import NamesItsGradient
 from gonio.rules.quantity import Quantity
 from gonio.rules.ranges import one_of
 from gonio.rules.scale import Fixed
-from gonio.rules.state import Sizes, Slot
-
-if TYPE_CHECKING:
-    from gonio.equation import Batch
+from gonio.rules.state import Sizes, State, Statistic
 
 
 def check_momentum(momentum: float) -> None:
@@ -31,7 +30,7 @@ def check_momentum(momentum: float) -> None:
 
 
 @dataclass(frozen=True)
-class RunningCosine(Quantity):
+class RunningCosine(Quantity, Statistic):
     """The running mean of the own cosine over the training batches: how far training has come.
 
         level <- momentum level + (1 - momentum) mean cos t_y,   from 0
@@ -54,21 +53,21 @@ class RunningCosine(Quantity):
         """Where it begins."""
         return 0.0
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`level`."""
-        return {"level": Slot((), 0.0)}
+        return {"level": State((), 0.0)}
 
-    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
+    def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch."""
-        mean = rows_of_all(batch.cosine).mean()
-        return {"level": self.momentum * batch.state["level"] + (1 - self.momentum) * mean}
+        mean = rows_of_all(facts.cosine).mean()
+        return {"level": self.momentum * facts.memory.read("level") + (1 - self.momentum) * mean}
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        return batch.state["level"]
+    def __call__(self, facts: Facts) -> Tensor:
+        return facts.memory.read("level")
 
 
 @dataclass(frozen=True)
-class NormQuality(Quantity):
+class NormQuality(Quantity, Statistic, NamesItsGradient):
     """The quality of a sample: its norm against the running mean and spread of all norms.
 
         q = h (a - mean) / (std + 0.001), cut to [-1, 1];   a the norm, cut to [0.001, 100]
@@ -106,26 +105,26 @@ class NormQuality(Quantity):
         """It is cut to this."""
         return -1.0, 1.0
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`norm_mean` and `norm_std`."""
-        return {"norm_mean": Slot((), 20.0), "norm_std": Slot((), 100.0)}
+        return {"norm_mean": State((), 20.0), "norm_std": State((), 100.0)}
 
-    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
+    def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch."""
-        norms = rows_of_all(batch.norm).clamp(0.001, 100)
+        norms = rows_of_all(facts.norm).clamp(0.001, 100)
         if len(norms) < 2:
             return {}
         seen = {"norm_mean": norms.mean(), "norm_std": norms.std()}
         return {
-            name: self.momentum * batch.state[name] + (1 - self.momentum) * value
+            name: self.momentum * facts.memory.read(name) + (1 - self.momentum) * value
             for name, value in seen.items()
         }
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        norm = batch.norm.detach() if self.gradient == "detached" else batch.norm
+    def __call__(self, facts: Facts) -> Tensor:
+        norm = facts.norm.detach() if self.gradient == "detached" else facts.norm
         norm = norm.clamp(0.001, 100)
-        spread = batch.state["norm_std"] + 0.001
-        return (self.concentration * (norm - batch.state["norm_mean"]) / spread).clamp(-1, 1)
+        spread = facts.memory.read("norm_std") + 0.001
+        return (self.concentration * (norm - facts.memory.read("norm_mean")) / spread).clamp(-1, 1)
 
 
 @dataclass(frozen=True)
@@ -148,13 +147,13 @@ class KthHardest(Quantity):
         """Above every cosine."""
         return 2.0
 
-    def __call__(self, batch: "Batch") -> Tensor:
+    def __call__(self, facts: Facts) -> Tensor:
         with torch.no_grad():
-            return batch.sweep(AsIs(), pool.KthLargest(self.k))
+            return facts.pool_over_columns(AsIs(), pool.KthLargest(self.k))
 
 
 @dataclass(frozen=True)
-class SpreadMargin(Quantity):
+class SpreadMargin(Quantity, Statistic):
     """A margin for each class from how spread out and how frequent it is, renewed once in a while.
 
         margin_c = base w_c,   w_c = g (1 - sigmoid(T (k_c - mean k) / std k)) + (1 - g) f_c
@@ -197,32 +196,41 @@ class SpreadMargin(Quantity):
         """From 0 to the base."""
         return 0.0, self.base
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    @property
+    def reads_step(self) -> bool:
+        """Margins are renewed by it."""
+        return True
+
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`margins`, `frequency_weight`, and the sums `embedding_sums`, `seen`."""
         counts = sizes.known_counts("KappaFace").double()
         frequency = ((math.pi * counts / (1.05 * counts.max().clamp(min=1))).cos() + 1) / 2
         classes = (sizes.num_classes,)
         return {
-            "margins": Slot(classes, self.base),
-            "frequency_weight": Slot(classes, frequency),
-            "embedding_sums": Slot((*classes, sizes.embedding_dim), 0.0),
-            "seen": Slot(classes, 0.0),
+            "margins": State(classes, self.base),
+            "frequency_weight": State(classes, frequency),
+            "embedding_sums": State((*classes, sizes.embedding_dim), 0.0),
+            "seen": State(classes, 0.0),
         }
 
-    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
+    def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch, and renew the margins where it is time."""
-        x, labels = rows_of_all(batch.x), rows_of_all(batch.labels)
-        sums = batch.state["embedding_sums"].index_add(0, labels, x.to(batch.state["seen"].dtype))
-        seen = batch.state["seen"].index_add(0, labels, torch.ones_like(labels, dtype=sums.dtype))
-        if (batch.step + 1) % self.every:
-            return {"embedding_sums": sums, "seen": seen}
+        labels, old = rows_of_all(facts.labels), facts.memory.read("seen")
+        added: dict[str, Change] = {
+            "embedding_sums": AtLabels(labels, rows_of_all(facts.x).to(old.dtype)),
+            "seen": AtLabels(labels, torch.ones_like(labels, dtype=old.dtype)),
+        }
+        if (facts.memory.step + 1) % self.every:
+            return added
+        memory = facts.memory.after(added)
+        sums, seen = memory.read("embedding_sums"), memory.read("seen")
         return {
-            "margins": self._margins(sums, seen, batch.state),
+            "margins": self._margins(sums, seen, memory),
             "embedding_sums": torch.zeros_like(sums),
             "seen": torch.zeros_like(seen),
         }
 
-    def _margins(self, sums: Tensor, seen: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+    def _margins(self, sums: Tensor, seen: Tensor, memory: Memory) -> Tensor:
         is_seen = seen > 0
         r = torch.linalg.vector_norm(sums[is_seen].double(), dim=1) / seen[is_seen]
         r = r.clamp(max=1 - 1e-6)  # a class seen once, or whose embeddings are all the same
@@ -230,16 +238,16 @@ class SpreadMargin(Quantity):
         spread = kappa.std(correction=0)
         standard = (kappa - kappa.mean()) / spread.where(spread > 0, 1)
         concentrated = 1 - (self.temperature * standard).sigmoid()
-        frequency = state["frequency_weight"][is_seen]
+        frequency = memory.read("frequency_weight")[is_seen]
         weight = self.balance * concentrated + (1 - self.balance) * frequency
-        return state["margins"].masked_scatter(is_seen, (self.base * weight).to(seen.dtype))
+        return memory.read("margins").masked_scatter(is_seen, (self.base * weight).to(seen.dtype))
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        return batch.state["margins"][batch.labels]
+    def __call__(self, facts: Facts) -> Tensor:
+        return facts.kept("margins")
 
 
 @dataclass(frozen=True)
-class AdaCosScale:
+class AdaCosScale(Statistic):
     """A scale that follows training, so that a sample at the median angle is half right.
 
         s <- log(mean_i sum_{j != y} e^{s c_ij}) / cos(min(median t_y, pi / 4)),   from sqrt(2) log(C - 1)
@@ -264,20 +272,20 @@ class AdaCosScale:
         """sqrt(2) log(C - 1), at least 1."""
         return max(1.0, math.sqrt(2) * math.log(max(num_classes - 1, 1)))
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`scale`."""
-        return {"scale": Slot((), self.start(sizes.num_classes))}
+        return {"scale": State((), self.start(sizes.num_classes))}
 
-    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
+    def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch."""
-        old = float(batch.state["scale"])
-        others = rows_of_all(batch.sweep(AsIs(), pool.LogSumExp(), scale=old))
+        old = float(facts.memory.read("scale"))
+        others = rows_of_all(facts.pool_over_columns(AsIs(), pool.LogSumExp(), scale=old))
         others = others[others.isfinite()]
         if len(others) == 0:  # a single class
             return {}
-        median = rows_of_all(batch.angle).quantile(0.5)
+        median = rows_of_all(facts.angle).quantile(0.5)
         log_mean = others.logsumexp(dim=0) - math.log(len(others))
         return {"scale": (log_mean / median.clamp(max=math.pi / 4).cos()).clamp(min=1)}
 
-    def __call__(self, norm: Tensor, state: Mapping[str, Tensor]) -> Tensor:
-        return torch.ones_like(norm) * state["scale"]
+    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
+        return torch.ones_like(norm) * memory.read("scale")

@@ -6,17 +6,16 @@ ever sees a target rule, so none needs a port to any device.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from gonio.rules.curve import Rule
+from gonio.rules.curve import Curve, Rule, is_angular
+from gonio.rules.facts import Sample
+from gonio.rules.gradient import NamesItsGradient
 from gonio.rules.number import Number, extremes, resolved
 from gonio.rules.ranges import at_least_zero, one_of
-
-if TYPE_CHECKING:
-    from gonio.equation import Sample
 
 PastPi = Literal["fold", "line", "shift", "raw", "easy", "clamp"]
 """How an angular margin goes on where the shifted angle passes pi; see `AngularMargin`."""
@@ -32,7 +31,7 @@ def folded_cosine(phi: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class AngularMargin:
+class AngularMargin(Rule):
     """Change the angle to the own class before its cosine is taken.
 
         phi = multiply * angle + add
@@ -89,7 +88,7 @@ class AngularMargin:
                 f"factor {self.multiply}; use 'fold', 'raw' or 'clamp'"
             )
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return self._cosine(sample.angle) - resolved(self.subtract)
 
     def _cosine(self, angle: Tensor) -> Tensor:
@@ -108,7 +107,7 @@ class AngularMargin:
 
 
 @dataclass(frozen=True)
-class Annealed:
+class Annealed(Rule):
     """A rule blended with the plain cosine, so that a hard margin can be approached.
 
         target = (weight cosine + rule(cosine)) / (weight + 1)
@@ -123,7 +122,7 @@ class Annealed:
     Source: Liu et al., "SphereFace", CVPR 2017, section 4.1.
     """
 
-    rule: Rule
+    rule: Curve
     weight: Number
 
     def __post_init__(self) -> None:
@@ -132,15 +131,15 @@ class Annealed:
     @property
     def is_angular(self) -> bool:
         """Whether the rule inside is."""
-        return getattr(self.rule, "is_angular", False)
+        return is_angular(self.rule)
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         weight = resolved(self.weight)
         return (weight * cosine + self.rule(cosine, sample)) / (weight + 1)
 
 
 @dataclass(frozen=True)
-class LinearAngle:
+class LinearAngle(Rule):
     """A straight line in the angle, instead of its cosine.
 
         target = 1 - 2 (multiply angle + add) / pi
@@ -168,13 +167,13 @@ class LinearAngle:
         if not all(map(math.isfinite, extremes(self.add))):
             raise ValueError(f"margin: {self.add} is not a finite number of radians")
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         phi = resolved(self.multiply) * sample.angle + resolved(self.add)
         return 1 - 2 * phi / math.pi
 
 
 @dataclass(frozen=True)
-class Parabola:
+class Parabola(Rule):
     """A parabola in the angle: it pulls the harder the larger the angle.
 
         target = top - bend (angle - start)^2
@@ -203,12 +202,12 @@ class Parabola:
         if not all(map(math.isfinite, extremes(self.top))):
             raise ValueError(f"top: {self.top} is not a finite number")
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return resolved(self.top) - resolved(self.bend) * (sample.angle - resolved(self.start)) ** 2
 
 
 @dataclass(frozen=True)
-class QualityMargin:
+class QualityMargin(Rule):
     """A margin that turns from angular to additive as the quality of the sample rises.
 
         target = cos(angle - margin q) - margin (1 + q),   q in [-1, 1]
@@ -237,7 +236,7 @@ class QualityMargin:
             raise ValueError(f"margin: {self.margin} is out of range [0, pi / 2) radians")
         one_of("past_pi", self.past_pi, ("fold", "clamp"))
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         margin, quality = resolved(self.margin), resolved(self.quality)
         phi = sample.angle - margin * quality
         folded = self.past_pi == "fold"
@@ -246,7 +245,7 @@ class QualityMargin:
 
 
 @dataclass(frozen=True)
-class CircleTarget:
+class CircleTarget(Rule, NamesItsGradient):
     """Weigh the own cosine by its distance from the optimum 1 + margin.
 
         target = [1 + margin - cosine]+ (cosine - (1 - margin))
@@ -268,7 +267,7 @@ class CircleTarget:
     def __post_init__(self) -> None:
         at_least_zero("margin", self.margin)
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         margin = resolved(self.margin)
         weight = (1 + margin - cosine).relu()
         weight = weight.detach() if self.gradient == "detached" else weight
@@ -276,8 +275,8 @@ class CircleTarget:
 
 
 @dataclass(frozen=True)
-class SquaredMiss:
+class SquaredMiss(Rule):
     """How far the own cosine is from 1: target = -(1 - cosine)^2 / 2, with slope 1 - cosine."""
 
-    def __call__(self, cosine: Tensor, sample: "Sample") -> Tensor:
+    def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return -((1 - cosine) ** 2) / 2

@@ -6,29 +6,27 @@ loss = gonio.losses.arcface() + gonio.rules.Ring(weight=0.01)
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from gonio.ranks import rows_of_all
-from gonio.rules.curve import AsIs, Rule
+from gonio.rules.curve import AsIs, Curve
+from gonio.rules.facts import AtLabels, Change, Facts
 from gonio.rules.pool import LogSumExp, Pool
 from gonio.rules.ranges import at_least_zero
-from gonio.rules.state import Sizes, Slot
-
-if TYPE_CHECKING:
-    from gonio.equation import Batch
+from gonio.rules.state import Sizes, State, Stateful, Statistic
 
 
 class Term(Protocol):
     """A frozen dataclass: a batch -> (rows,) numbers to add to the losses."""
 
-    def __call__(self, batch: "Batch") -> Tensor: ...
+    def __call__(self, facts: Facts) -> Tensor: ...
 
 
 @dataclass(frozen=True)
-class Ring:
+class Ring(Stateful):
     """Pull the norms a of the embeddings to a common, learned radius R.
 
         weight / 2 (a - R)^2
@@ -51,16 +49,16 @@ class Ring:
         if not 0 < self.radius < math.inf:
             raise ValueError(f"radius: {self.radius} must be above 0 and finite")
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`radius`."""
-        return {"radius": Slot((), self.radius, is_learned=True)}
+        return {"radius": State((), self.radius, is_learned=True)}
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        return self.weight / 2 * (batch.norm - batch.state["radius"]) ** 2
+    def __call__(self, facts: Facts) -> Tensor:
+        return self.weight / 2 * (facts.norm - facts.memory.read("radius")) ** 2
 
 
 @dataclass(frozen=True)
-class Center:
+class Center(Statistic):
     """Pull the embeddings themselves, not their angles, to the running centre of their class.
 
         weight / 2 |x - c_y|^2
@@ -79,29 +77,31 @@ class Center:
 
     weight: float = 0.003
     rate: float = 0.5
-    updates_after = True
+
+    @property
+    def is_current(self) -> bool:
+        """The centres move after the batch."""
+        return False
 
     def __post_init__(self) -> None:
         at_least_zero("weight", self.weight)
         if not 0 <= self.rate <= 1:
             raise ValueError(f"rate: {self.rate} is out of range [0, 1]")
 
-    def slots(self, sizes: Sizes) -> Mapping[str, Slot]:
+    def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`class_means`, which begin at 0."""
-        return {"class_means": Slot((sizes.num_classes, sizes.embedding_dim), 0.0)}
+        return {"class_means": State((sizes.num_classes, sizes.embedding_dim), 0.0)}
 
-    def update(self, batch: "Batch") -> Mapping[str, Tensor]:
-        """Move the centres towards a batch."""
-        means = batch.state["class_means"]
-        x = rows_of_all(batch.embeddings).to(means.dtype)
-        labels = rows_of_all(batch.labels)
-        seen = torch.ones_like(labels, dtype=means.dtype)
-        count = means.new_zeros(len(means)).index_add(0, labels, seen)
-        step = torch.zeros_like(means).index_add(0, labels, means[labels] - x)
-        return {"class_means": means - self.rate * step / (1 + count)[:, None]}
+    def update(self, facts: Facts) -> Mapping[str, Change]:
+        """Move the centres of the batch's classes towards it."""
+        means = facts.memory.read("class_means")
+        x, labels = rows_of_all(facts.embeddings).to(means.dtype), rows_of_all(facts.labels)
+        count = (labels[:, None] == labels).sum(dim=1)
+        step = self.rate * (x - means[labels]) / (1 + count)[:, None]
+        return {"class_means": AtLabels(labels, step)}
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        away = batch.embeddings - batch.state["class_means"][batch.labels]
+    def __call__(self, facts: Facts) -> Tensor:
+        away = facts.embeddings - facts.kept("class_means")
         return self.weight / 2 * (away * away).sum(dim=1)
 
 
@@ -131,8 +131,8 @@ class NormReward:
         if not 0 < self.low < self.high < math.inf:
             raise ValueError(f"{self}: 0 < low < high is required")
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        norm = batch.norm.clamp(self.low, self.high)
+    def __call__(self, facts: Facts) -> Tensor:
+        norm = facts.norm.clamp(self.low, self.high)
         return self.weight * (norm / self.high**2 + 1 / norm)
 
 
@@ -154,13 +154,13 @@ class MarginReward:
     def __post_init__(self) -> None:
         at_least_zero("weight", self.weight)
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        if "margins" not in batch.state:
+    def __call__(self, facts: Facts) -> Tensor:
+        if "margins" not in facts.memory.kept:
             raise ValueError(
                 f"terms: {self} rewards the margins of a LearnedPerClass; there is none"
             )
-        missing = 1 - batch.state["margins"].mean()
-        return self.weight * missing.to(batch.cosine.dtype).expand_as(batch.cosine)
+        missing = 1 - facts.memory.read("margins").mean()
+        return self.weight * missing.to(facts.cosine.dtype).expand_as(facts.cosine)
 
 
 @dataclass(frozen=True)
@@ -179,14 +179,14 @@ class BetweenClasses:
     """
 
     weight: float
-    rule: Rule = AsIs()
+    rule: Curve = AsIs()
     pool: Pool = LogSumExp(0.0)
 
     def __post_init__(self) -> None:
         at_least_zero("weight", self.weight)
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        pooled = batch.sweep(self.rule, self.pool, x=batch.own)
+    def __call__(self, facts: Facts) -> Tensor:
+        pooled = facts.pool_over_columns(self.rule, self.pool, x=facts.own)
         return self.weight * pooled.masked_fill(pooled == -torch.inf, 0)
 
 
@@ -211,9 +211,9 @@ class CenterSpread:
     def __post_init__(self) -> None:
         at_least_zero("weight", self.weight)
 
-    def __call__(self, batch: "Batch") -> Tensor:
-        centers = batch.centers.shape[1]
+    def __call__(self, facts: Facts) -> Tensor:
+        centers = facts.centers.shape[1]
         first, second = torch.triu_indices(centers, centers, offset=1)
-        apart = batch.centers[:, first] - batch.centers[:, second]
+        apart = facts.centers[:, first] - facts.centers[:, second]
         distances: Tensor = torch.linalg.vector_norm(apart, dim=2).sum(dim=1)
         return distances * (self.weight / max(centers * (centers - 1), 1))

@@ -17,8 +17,8 @@ from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from gonio.engines import tile
-from gonio.equation import Sample
-from gonio.rules.curve import Rule
+from gonio.rules.curve import Curve
+from gonio.rules.facts import Sample
 from gonio.rules.number import replaced
 
 MOST_SETTINGS = 3
@@ -113,7 +113,7 @@ class Hole:
     index: int
 
 
-def printed(rule: Rule) -> Printed:
+def printed(rule: Curve) -> Printed:
     """Z = scale x rule(score), as `gonio.engines.tile.modulated` has it, in float32.
 
     Raises:
@@ -149,7 +149,7 @@ def _printed(rule: Any, num_settings: int) -> tuple[str, tuple[int, ...]] | str:
         return f"{rule}: it cannot be traced ({type(error).__name__}: {error})"
 
 
-def _source(graph: fx.Graph, rule: Rule) -> tuple[str, tuple[int, ...]]:
+def _source(graph: fx.Graph, rule: Curve) -> tuple[str, tuple[int, ...]]:
     lines, names = _lines(graph, rule)
     (output,) = (node for node in graph.nodes if node.op == "output")
     value, of_score, *of_facts = output.args[0][: 2 + len(Sample._fields)]
@@ -159,7 +159,7 @@ def _source(graph: fx.Graph, rule: Rule) -> tuple[str, tuple[int, ...]]:
     return f"def rule({', '.join(ARGUMENTS)}):\n    {body}\n", slopes
 
 
-def _traced(rule: Rule, num_settings: int) -> fx.Graph:
+def _traced(rule: Curve, num_settings: int) -> fx.Graph:
     """The graph of z and its slopes at a matrix of entries."""
 
     def value_and_slopes(score: Tensor, *rest: Tensor) -> list[Tensor]:
@@ -186,7 +186,7 @@ class _Columns(Sample):
         return self
 
 
-def _lines(graph: fx.Graph, rule: Rule) -> tuple[list[str], dict[fx.Node, str]]:
+def _lines(graph: fx.Graph, rule: Curve) -> tuple[list[str], dict[fx.Node, str]]:
     """Assignments, and what each node is called."""
     names: dict[fx.Node, str] = {}
     lines: list[str] = []
@@ -202,7 +202,7 @@ def _lines(graph: fx.Graph, rule: Rule) -> tuple[list[str], dict[fx.Node, str]]:
     return lines, names
 
 
-def _expression(node: fx.Node, names: dict[fx.Node, str], rule: Rule) -> str:
+def _expression(node: fx.Node, names: dict[fx.Node, str], rule: Curve) -> str:
     operation = _operation(node)
     if not _has_form(node):
         keywords = f" with {dict(node.kwargs)}" if node.kwargs else ""

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from gonio.base.geometry import angle_between, unit
-from gonio.equation import Classes, Loss, Negatives, Sample
+from gonio.engines.seam import Classes, Negatives
+from gonio.loss import Loss
 from gonio.rules import Fixed, LogSumExp, Score
+from gonio.rules.facts import Sample
 
 NEAREST = Loss(scale=Fixed(1.0), pool=LogSumExp(temperature=0))
 """Its pool is the largest cosine among the negatives."""

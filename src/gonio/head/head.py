@@ -6,25 +6,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gonio import engines, losses
-from gonio.base.checks import check_embeddings, check_loss, check_values, check_weights
-from gonio.base.geometry import unit
+from gonio import engines
+from gonio.base.checks import check_embeddings, check_weights
 from gonio.batchwise import batchwise_loss, has_partner
-from gonio.engines.compaction import LastStep
-from gonio.engines.tile import lean_products, products
-from gonio.equation import Classes, Loss, Negatives
-from gonio.margin_loss import Memory, margin_loss
-from gonio.measure import among_batch, among_classes
+from gonio.engines.seam import Classes, Negatives
+from gonio.head.checked import checked_labels, checked_losses
+from gonio.head.logits import plain_logits
+from gonio.head.measure import among_batch, among_classes
+from gonio.head.reduction import Reduction, check_reduction, reduced
+from gonio.head.settings import HasSettings, as_loss
+from gonio.head.watch import watch
+from gonio.loss import Loss
+from gonio.margin_loss import Result, margin_loss
 from gonio.optimizer_in_backward import Attachable, Attachment
-from gonio.reduction import Reduction, check_reduction, reduced
-from gonio.rules.number import at_step_in_tensors, is_scheduled
+from gonio.rules.facts import Memory
+from gonio.rules.number import at_step_in_tensors
 from gonio.rules.ranges import whole_number
-from gonio.rules.state import Sizes, Slot, slots
+from gonio.rules.state import Sizes
 from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
-from gonio.watch import WeightWatch
 
 
-class Head(Attachable):
+class Head(Attachable, HasSettings):
     """Class weights and a softmax-based loss with a margin.
 
     Put `head.parameters()` into the optimizer beside the backbone's. Computation is in float32 (or
@@ -52,7 +54,9 @@ class Head(Attachable):
         weight: (classes, dim) parameter; (classes, centers, dim) where a class has several centres;
             None for a loss that compares the embeddings of a batch with each other.
         step: () int64 buffer: training batches seen, which is what schedules run on. Each forward
-            pass with gradients counts, so keep a scheduled head out of activation checkpointing.
+            pass with gradients counts: under gradient accumulation too, where several make one step
+            of the optimizer (write `head.step` yourself to count otherwise), and under activation
+            checkpointing, which a scheduled head is to be kept out of.
 
     Raises:
         TypeError: a loss or backend that is none, or a size that is no whole number.
@@ -90,39 +94,24 @@ class Head(Attachable):
             if given is not None:
                 check_weights(name, given, torch.Size((num_classes,)), "the classes")
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
-        if isinstance(loss, str):
-            loss = losses.get(loss).loss()
-        if not isinstance(loss, Loss):
-            raise TypeError(
-                f"loss: {loss!r} is neither a name nor a Loss; call a row, as in losses.arcface()"
-            )
-        self.loss = loss.bind(num_classes)
-        self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
-        check_smoothing(label_smoothing, self.loss)
-        self.backend = backend
-        self._is_scheduled = is_scheduled(self.loss)
-        self._watch = WeightWatch(f"Head(embedding_dim={embedding_dim}, num_classes={num_classes})")
-        new: Any = {"device": device, "dtype": dtype}
-        shape = self.loss.score.weight_shape(num_classes, embedding_dim)
-        has_weight = self.loss.pairing.against != "batch"
-        self.weight = nn.Parameter(torch.empty(shape, **new)) if has_weight else None
+        if class_weight is not None:
+            class_weight = class_weight.detach().cpu().float()
         counts = None if class_counts is None else class_counts.detach().cpu()
-        self._slots = slots(self.loss, Sizes(num_classes, embedding_dim, counts))
-        for name, slot in self._slots.items():
-            self._keep(name, slot, new)
+        self._sizes = Sizes(num_classes, embedding_dim, counts)
+        self._class_weight = class_weight
+        self._label_smoothing, self.ignore_index = label_smoothing, ignore_index
+        self._loss = as_loss(loss, num_classes)
+        check_smoothing(label_smoothing, self._loss)
+        self.backend = backend
+        new: Any = {"device": device, "dtype": dtype}
+        shape = self._loss.weight_shape(num_classes, embedding_dim)
+        self.weight = None if shape is None else nn.Parameter(torch.empty(shape, **new))
+        self._make(self._loss, new)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=device))
-        self._class_weight = None if class_weight is None else class_weight.detach().cpu().float()
         weight = None if class_weight is None else torch.empty(num_classes, device=device)
         self.register_buffer("class_weight", weight, persistent=False)
         self.reset_parameters()
-
-    def _keep(self, name: str, slot: Slot, new: dict[str, Any]) -> None:
-        kind = slot.dtype(new["dtype"] or torch.get_default_dtype())
-        tensor = torch.empty(slot.shape, device=new["device"], dtype=kind)
-        if slot.is_learned:
-            self.register_parameter(name, nn.Parameter(tensor))
-        else:
-            self.register_buffer(name, tensor)
+        watch(self)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -133,8 +122,7 @@ class Head(Attachable):
             nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
         if self.class_weight is not None and self._class_weight is not None:
             self.class_weight.copy_(self._class_weight)
-        for name, slot in self._slots.items():
-            slot.fill(getattr(self, name))
+        self._begin()
 
     def attach_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """From now on move the weight in backward, tile by tile: its gradient never exists.
@@ -154,7 +142,7 @@ class Head(Attachable):
             ValueError: a loss, backend or setting that does not go with it, or a weight that has a
                 gradient.
         """
-        memory = Memory(self._state, self._step_number())
+        memory = Memory(self._kept, self._step_number())
         new = Attachment(optimizer, self.weight, self.backend, self.current_loss, memory)
         self.detach_optimizer()
         self._attachment = new
@@ -197,40 +185,39 @@ class Head(Attachable):
             check_weights("sample_weight", sample_weight, size, "the batch", embeddings.device)
             sample_weight = sample_weight if rows is None else sample_weight[rows]
         is_training = self.training and torch.is_grad_enabled()
-        if is_training and self.weight is not None:
-            if self._attachment is None:
-                self._watch.look(self.weight, targets.labels[:, 0])
-            else:
-                self._attachment.check(embeddings)
+        if is_training and self._attachment is not None:
+            self._attachment.check(embeddings)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = self._computed(embeddings)
-            per_sample = self._per_sample(embeddings, targets.to(embeddings.dtype), is_training)
-        check_loss(per_sample, rows, self.named_parameters())
+            targets = targets.to(embeddings.dtype)
+            per_sample, changes = self._per_sample(embeddings, targets, is_training)
+        per_sample = checked_losses(per_sample, rows, self.named_parameters())
         if is_training:
             self.step += 1
+            if changes:
+                self._commit(changes)
         weight = self._weights(targets, sample_weight, per_sample)
         return reduced(per_sample, weight, reduction, rows, batch)
 
-    def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Tensor:
+    def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Result:
         loss, backend = self.loss, self.backend
         is_drawn = is_training and isinstance(backend, engines.Sampled)
         # a look at the device, which is worth one at most
-        step = self._step_number() if self._is_scheduled or self._slots or is_drawn else 0
+        step = self._step_number() if self._reads_step or is_drawn else 0
         if self._is_scheduled:
             negative = at_step_in_tensors(loss.negative, step, x.dtype)
             loss = replace(loss.at(step), negative=negative)
         if is_training and isinstance(backend, engines.Sampled):
             backend = backend.at(step, self.num_classes, targets.labels)
-        memory = Memory(self._state, step, is_training)
+        memory = Memory(self._kept, step, is_training)
         if self.weight is None or loss.pairing.against != "classes":
             labels = targets.labels[:, 0]
-            losses: Tensor = batchwise_loss(x, self.weight, labels, loss, backend, memory)
-            return losses
-        offset = loss.offset(memory.state)
+            return Result(batchwise_loss(x, self.weight, labels, loss, backend, memory))
+        offset = loss.offset(memory)
         offset = None if offset is None else offset.to(x.dtype).expand(self.num_classes)
         classes = Classes(self.weight, offset)
         if self._attachment is not None and is_training and self.weight.requires_grad:
-            moving: Tensor = self._attachment.losses(x, classes, targets, loss, backend, memory)
+            moving: Result = self._attachment.losses(x, classes, targets, loss, backend, memory)
             return moving
         self.catch_up()
         return margin_loss(x, classes, targets, loss, backend, memory)
@@ -257,15 +244,9 @@ class Head(Attachable):
             raise ValueError("loss: it has no class weights, so there are no logits of classes")
         check_embeddings(embeddings, self.embedding_dim, self.step.device)
         self.catch_up()
-        loss, state = self.current_loss, self._state
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = self._computed(embeddings)
-            x, norm = unit(embeddings)
-            x = x if loss.score.unit_embedding else embeddings
-            scores = products if torch.is_grad_enabled() else lean_products
-            logits = loss.scale(norm, state)[:, None] * scores(x, self.weight, loss.score)
-            offset = loss.offset.after_training(state)
-            return logits if offset is None else logits + offset.to(x.dtype)
+            return plain_logits(embeddings, self.weight, self.current_loss, Memory(self._kept))
 
     @torch.no_grad()
     def measure(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -291,36 +272,6 @@ class Head(Attachable):
                 return among_batch(x, whose)
             return among_classes(x, self.weight, whose, self.loss.score, self.backend)
 
-    @property
-    def backend(self) -> Negatives:
-        """What the head computes with; another can be put in its place, also by name."""
-        return self._backend
-
-    @backend.setter
-    def backend(self, backend: str | Negatives) -> None:
-        made = engines.named(backend)
-        engines.check_backend(made, self.loss, self.label_smoothing)
-        self._backend = made
-
-    @property
-    def last_step(self) -> LastStep | None:
-        """What the backend has to tell of its last backward pass; None if it tells nothing."""
-        return getattr(self.backend, "last_step", None)
-
-    @property
-    def _state(self) -> dict[str, Tensor]:
-        """What the loss learns or remembers, by name."""
-        return {name: getattr(self, name) for name in self._slots}
-
-    @property
-    def current_loss(self) -> Loss:
-        """The loss at the present step: its schedules replaced by their numbers."""
-        return self.loss.at(self._step_number()) if self._is_scheduled else self.loss
-
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def _step_number(self) -> int:
-        return int(self.step)
-
     def _counted(
         self, embeddings: Tensor, labels: Tensor, label_mass: Tensor | None
     ) -> tuple[Tensor, Targets, Tensor | None]:
@@ -330,7 +281,8 @@ class Head(Attachable):
         targets = targets._replace(smoothing=self.label_smoothing)
         if targets.mass is not None:
             check_several_labels(self.loss)
-        check_values(embeddings, targets.labels, self.num_classes, self.ignore_index)
+        labels = checked_labels(embeddings, targets.labels, self.num_classes, self.ignore_index)
+        targets = targets._replace(labels=labels)
         if self.ignore_index is None:
             return embeddings, targets, None
         rows = (targets.labels != self.ignore_index).all(dim=1).nonzero()[:, 0]
