@@ -284,6 +284,14 @@ def test_several_labels_are_refused_where_they_are_not_defined(name):
             head(made().embeddings.float(), spelling[0], label_mass=spelling[1])
 
 
+@pytest.mark.parametrize("total", [0.9, 1.1])
+def test_masses_that_nearly_add_up_are_refused(total):
+    head = gonio.Head(DIM, CLASSES, "arcface")
+    labels, mass = given(MIXED)
+    with pytest.raises(ValueError, match=rf"^label_mass: the sum is {total} at row 0"):
+        head(made().embeddings, labels, label_mass=total * mass)
+
+
 def test_wrong_masses_are_refused_by_name():
     head = gonio.Head(DIM, CLASSES, "arcface")
     labels, mass = given(MIXED)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gonio import contract
@@ -9,7 +10,7 @@ from gonio.base.errors import ConfigError, GonioError
 from gonio.cli.named_loss import named_loss
 from gonio.cli.output import show
 from gonio.cli.parser import Parser
-from gonio.contract import CHECKS, Sizes, Subject
+from gonio.contract import POINTS, Sizes, Subject
 from gonio.data.progress import track
 from gonio.train.config_file import parse_yaml
 
@@ -50,6 +51,11 @@ def run(arguments: Sequence[str]) -> None:
         metavar="LOSS",
         help="which loss of the table it says it is: a name, or {name: NAME, SETTING: VALUE}",
     )
+    parser.add_argument(
+        "--detached",
+        action="store_true",
+        help="its gradient is by definition not the derivative of its value",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args(arguments)
     sizes = Sizes(chosen.num_classes, chosen.embedding_dim)
@@ -59,9 +65,10 @@ def run(arguments: Sequence[str]) -> None:
         if size < least:
             raise ConfigError(f"{option}: {size} is below {least}")
     subject = _subject(chosen.name, dict(map(_setting, chosen.set)), chosen.claim)
+    subject = replace(subject, is_detached=subject.is_detached or chosen.detached)
     verdicts = {
-        name: contract.examine(subject, CHECKS[name], sizes)
-        for name in track(CHECKS, subject.name, len(CHECKS))
+        name: contract.examine(subject, POINTS[name], sizes)
+        for name in track(POINTS, subject.name, len(POINTS))
     }
     if chosen.json:
         about = {
@@ -77,18 +84,19 @@ def run(arguments: Sequence[str]) -> None:
     failed = [name for name, verdict in verdicts.items() if verdict.status == "fail"]
     if failed:
         raise GonioError(
-            f"{subject.name} fails {len(failed)} of {len(CHECKS)}: {', '.join(failed)}"
+            f"{subject.name} fails {len(failed)} of {len(POINTS)}: {', '.join(failed)}"
         )
 
 
 def _subject(name: str, settings: dict[str, Any], claim: str | None) -> Subject:
-    """What is checked, with the loss whose formula it is compared with: one of ours with itself."""
+    """What is checked, with the loss whose formula it is compared with."""
     if ":" in name:
         subject = contract.imported(name, settings)
-        return subject if claim is None else subject.claims(_row(claim, {}))
-    if "." in name:
+    elif "." in name:
         raise ConfigError(f"{name}: a loss of another package is spelled package.module:Class")
-    return _row(name, settings).claims(_row(claim or name, {} if claim else settings, "chunked"))
+    else:
+        subject = _row(name, settings, "chunked")
+    return subject if claim is None else subject.claims(_row(claim, {}))
 
 
 def _row(text: str, settings: dict[str, Any], backend: str = "auto") -> Subject:

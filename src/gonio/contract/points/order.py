@@ -1,17 +1,18 @@
 """Samples and classes have no order, and samples do not meet."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from gonio.contract.batch import Batch
+from gonio.contract.digits import rounding
+from gonio.contract.points.value import NO_WEIGHT
 from gonio.contract.subject import Subject
-from gonio.contract.value import NO_WEIGHT
 from gonio.contract.verdict import Verdict, at_most, not_applicable
 
-ALLOWED = 1e-9
-"""Rounding of sums in another order, in float64."""
+
+def allowed(subject: Subject, batch: Batch) -> float:
+    """The rounding of sums in another order, by the digits that the loss computes with."""
+    return max(1e-9, 64 * rounding(subject, batch))
 
 
 def permutes_with_samples(subject: Subject, batch: Batch) -> Verdict:
@@ -22,7 +23,9 @@ def permutes_with_samples(subject: Subject, batch: Batch) -> Verdict:
         _error(moved.value.sum(), found.value.sum()),
         _error(moved.gradients["embeddings"], found.gradients["embeddings"][order]),
     )
-    return at_most(ALLOWED, error, "largest change when the samples are reversed", batch)
+    return at_most(
+        allowed(subject, batch), error, "largest change when the samples are reversed", batch
+    )
 
 
 def keeps_samples_apart(subject: Subject, batch: Batch) -> Verdict:
@@ -30,23 +33,29 @@ def keeps_samples_apart(subject: Subject, batch: Batch) -> Verdict:
     if subject.meets:
         return not_applicable("its samples are there to meet each other")
     value, singles = subject.run(batch).value, subject.losses(batch)
-    expected = [singles] if value.ndim else [singles.mean(), singles.sum()]
+    expected = [singles] if value.ndim else [singles.mean(), singles.sum() / subject.fewest]
     error = min(_error(value, one) for one in expected)
-    return at_most(ALLOWED, error, "difference between a batch and its samples one by one", batch)
+    return at_most(
+        allowed(subject, batch),
+        error,
+        "difference between a batch and its samples one by one",
+        batch,
+    )
 
 
 def permutes_with_classes(subject: Subject, batch: Batch) -> Verdict:
-    """The numbers of the classes do not matter."""
+    """The numbers of the classes do not matter; what is kept for a class moves with it."""
     if subject.layout is None:
         return not_applicable(NO_WEIGHT)
     order = torch.arange(len(batch.weight)).roll(1)
-    renumbered = replace(batch, weight=batch.weight[order], labels=order.argsort()[batch.labels])
-    found, moved = subject.run(batch), subject.run(renumbered)
+    found, moved = subject.run(batch), subject.run(batch.renumbered(order))
     error = max(
         _error(moved.value, found.value),
         _error(moved.gradients["embeddings"], found.gradients["embeddings"]),
     )
-    return at_most(ALLOWED, error, "largest change when the classes are renumbered", batch)
+    return at_most(
+        allowed(subject, batch), error, "largest change when the classes are renumbered", batch
+    )
 
 
 def _error(found: Tensor, expected: Tensor) -> float:

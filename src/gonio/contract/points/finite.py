@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from gonio.contract.batch import Batch
-from gonio.contract.subject import Result, Subject
+from gonio.contract.subject import Subject
 from gonio.contract.verdict import Verdict, at_most
-
-PRECISIONS = (torch.float64, torch.float32)
 
 
 def at_the_poles(subject: Subject, batch: Batch) -> Verdict:
@@ -47,13 +45,15 @@ def _samples(subject: Subject, batch: Batch, embedding: Tensor) -> Iterator[Batc
         if subject.layout is None:
             rows, labels = torch.stack([batch.weight[0, 0], embedding]), [0, label]
         else:
-            rows, labels = embedding[None], [label]
+            rows = embedding.expand(subject.fewest, -1)
+            labels = [label] * subject.fewest
         yield replace(batch, embeddings=rows, labels=torch.tensor(labels))
 
 
 def _is_finite(subject: Subject, inputs: Iterable[Batch], where: str) -> Verdict:
-    """Loss and gradients are finite in float64, and in float32 where it has numbers that large."""
-    tried = [replace(one, dtype=dtype) for one in inputs for dtype in PRECISIONS]
+    """Loss and gradients are finite in every precision that has numbers that large."""
+    tried = [one.to(dtype) for one in inputs for dtype in subject.precisions]
+    tried = [one for one in tried if one.embeddings.isfinite().all()]
     broken = {number: _broken(subject, one) for number, one in enumerate(tried)}
     failures = [
         number
@@ -73,21 +73,16 @@ def _broken(subject: Subject, batch: Batch) -> list[str]:
         result = subject.run(batch)
     except Exception as error:
         return [f"raises {type(error).__name__}"]
-    return [name for name, value in _named(result).items() if not value.isfinite().all()]
+    return [name for name, value in result.named().items() if not value.isfinite().all()]
 
 
 def _overflows(subject: Subject, batch: Batch) -> bool:
-    """Whether what is asked for is finite, but beyond the largest number of float32."""
+    """Whether what is asked for is finite, but beyond the largest number of its dtype."""
     if batch.dtype == torch.float64:
         return False
     try:
         result = subject.run(batch.to(torch.float64))
     except Exception:
         return False
-    largest = max(float(value.abs().max()) for value in _named(result).values())
-    return torch.finfo(torch.float32).max < largest < math.inf
-
-
-def _named(result: Result) -> dict[str, Tensor]:
-    gradients = {f"gradient of {name}": value for name, value in result.gradients.items()}
-    return {"loss": result.value} | gradients
+    largest = max(float(value.abs().max()) for value in result.named().values())
+    return torch.finfo(batch.dtype).max < largest < math.inf

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from gonio.contract.batch import Batch
+from gonio.contract.points.order import allowed
+from gonio.contract.points.value import NO_WEIGHT
 from gonio.contract.subject import Subject
-from gonio.contract.value import NO_WEIGHT
 from gonio.contract.verdict import Verdict, at_most, not_applicable
 
 IGNORED = -1
@@ -18,19 +19,19 @@ def leaves_ignored_rows_out(subject: Subject, batch: Batch) -> Verdict:
     """A row with the ignored label has no gradient, and changes that of others by a factor alone."""
     if subject.ignoring is None:
         return not_applicable("its constructor takes no ignore_index")
-    if len(batch.labels) < 2:
+    if len(batch.labels) <= subject.fewest:
         return not_applicable(ALONE)
     ignoring = replace(subject, make=subject.ignoring)
     part, with_it = trained_part(ignoring, batch, IGNORED)
     what = f"part of the gradient that comes from a row with the ignored label {IGNORED}"
-    return at_most(1e-9, part, what, with_it)
+    return at_most(allowed(subject, batch), part, what, with_it)
 
 
 def refuses_labels_out_of_range(subject: Subject, batch: Batch) -> Verdict:
     """A label that is no class ends in an error, or the row is left out; it is never trained."""
     if subject.layout is None:
         return not_applicable(f"{NO_WEIGHT}, so any number may be a label")
-    if len(batch.labels) < 2:
+    if len(batch.labels) <= subject.fewest:
         return not_applicable(ALONE)
     classes = batch.sizes.num_classes
     trained = {}
@@ -39,7 +40,7 @@ def refuses_labels_out_of_range(subject: Subject, batch: Batch) -> Verdict:
             part, with_it = trained_part(subject, batch, label)
         except Exception:
             continue
-        if not part <= 1e-9:
+        if not part <= allowed(subject, batch):
             trained[label] = with_it
     which = f": {', '.join(map(str, trained))}" if trained else ""
     what = f"labels out of range [0, {classes}) that are trained without an error{which}"

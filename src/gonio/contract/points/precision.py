@@ -1,17 +1,22 @@
-"""Half-precision embeddings under a weight in float32, as a network under autocast gives them."""
+"""Embeddings of fewer digits under a weight in float32; a network under autocast gives halves."""
 
 import math
 
 import torch
 
 from gonio.contract.batch import Batch
+from gonio.contract.points.value import NO_WEIGHT
 from gonio.contract.subject import Subject, evaluate
-from gonio.contract.value import NO_WEIGHT
-from gonio.contract.verdict import Verdict, at_most, failed, not_applicable
+from gonio.contract.verdict import Verdict, at_most, failed, not_applicable, worst_of
 
 HALVES = (torch.bfloat16, torch.float16)
 SINGLE = 1e-4
 """What computing in float32 costs, with room: it rounds scores of up to 64 to 4e-6."""
+
+
+def keeps_its_digits_in_float32(subject: Subject, batch: Batch) -> Verdict:
+    """Loss and gradients in float32, against float64 on the same rounded numbers."""
+    return _keeps_its_digits(subject, batch, torch.float32)
 
 
 def keeps_its_digits_in_bfloat16(subject: Subject, batch: Batch) -> Verdict:
@@ -52,14 +57,16 @@ def _keeps_its_digits(subject: Subject, batch: Batch, dtype: torch.dtype) -> Ver
         found = subject.run(half)
     except Exception as error:
         return failed(error, half)
-    truth = subject.run(half.to(torch.float64))
-    errors = {"loss": (found.value.double() - truth.value).abs() / (1 + truth.value.abs())}
-    for name, gradient in truth.gradients.items():
-        difference = (found.gradients[name].double() - gradient).abs()
-        errors[f"gradient of {name}"] = difference / (1 + gradient.abs().amax())
-    allowed = dict.fromkeys(errors, SINGLE) | {
-        "gradient of embeddings": 2 * torch.finfo(dtype).eps  # rounded to their dtype
+    truth = (subject.reference or subject).run(half.to(torch.float64)).named()
+    loss = truth["loss"]
+    errors = {
+        name: (value - truth[name]).abs()
+        / (1 + (loss.abs() if name == "loss" else truth[name].abs().amax()))
+        for name, value in found.named().items()
     }
-    sizes = {name: float(one.amax().nan_to_num(math.inf)) for name, one in errors.items()}
-    worst = max(sizes, key=lambda name: sizes[name] / allowed[name])
-    return at_most(allowed[worst], sizes[worst], f"largest relative error ({worst})", half)
+    # the gradient of the embeddings is rounded to their dtype
+    eps = 2 * torch.finfo(dtype).eps if dtype in HALVES else SINGLE
+    allowed = dict.fromkeys(errors, SINGLE) | {"gradient of embeddings": eps}
+    share, _ = worst_of({name: error / allowed[name] for name, error in errors.items()})
+    number = float(errors[share].amax().nan_to_num(math.inf))
+    return at_most(allowed[share], number, f"largest relative error ({share})", half)
