@@ -1,6 +1,7 @@
 """Classes that were not drawn miss steps, and nobody who reads the weight can tell."""
 
 import copy
+import io
 import pickle
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from torch.optim import SGD, AdamW
 import gonio
 from gonio.engines import Chunked, Sampled
 from gonio.optimizer_in_backward import lazy
+from gonio.optimizer_in_backward.guard import unguarded
 
 DIM, CLASSES, BATCH = 4, 50, 6
 
@@ -71,7 +73,7 @@ def assert_same(found, truth):
 
 
 def assert_lags(training, truth):
-    assert (training.head.weight - truth.head.weight).abs().max() > 1e-6
+    assert (unguarded(training.head.weight) - truth.head.weight).abs().max() > 1e-6
 
 
 @pytest.mark.parametrize("loss", ["cosface", "softmax", "sub-center-arcface"])
@@ -120,8 +122,23 @@ READS = {
     "pickle": lambda one: pickle.loads(pickle.dumps(one.head)).weight,
     "detached": lambda one: (one.head.detach_optimizer(), one.head.weight)[1],
     "attached again": lambda one: (one.head.attach_optimizer(one.optimizer), one.head.weight)[1],
-    "catch_up": lambda one: (one.head.catch_up(), one.head.weight)[1],
+    "catch_up": lambda one: (one.head.catch_up(), unguarded(one.head.weight))[1],
+    "weight": lambda one: one.head.weight.detach().clone(),
+    "weight among others": lambda one: torch._foreach_mul([torch.zeros(2), one.head.weight], 1.0)[
+        1
+    ],
+    "momentum": lambda one: one.momentum + 0,
+    "optimizer": lambda one: copy.deepcopy(one.optimizer).param_groups[0]["params"][0],
+    "saved optimizer": lambda one: saved(one.optimizer).param_groups[0]["params"][0],
+    "average": lambda one: torch.optim.swa_utils.AveragedModel(one.head).module.weight,
 }
+
+
+def saved(thing):
+    file = io.BytesIO()
+    torch.save(thing, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
@@ -172,22 +189,53 @@ def test_a_weight_that_begins_anew_owes_nothing():
     assert_same(lazily.head.state_dict(), densely.head.state_dict())
 
 
-def test_a_weight_that_is_written_while_classes_wait_is_refused():
-    lazily, densely = pair(5, momentum=0.9, weight_decay=0.1)
+def halve(tensor):
     with torch.no_grad():
-        lazily.head.weight.mul_(2)
-    for read in ("state_dict", "logits", "catch_up"):
-        with pytest.raises(RuntimeError, match=r"head.weight: it was written while .*catch_up"):
-            READS[read](lazily)
-    with pytest.raises(RuntimeError, match=r"head\.weight: it was written"):
-        lazily.run(1)
+        tensor[10:].mul_(0.5)
+
+
+WRITES = {
+    "weight": lambda one: halve(one.head.weight),
+    "its data": lambda one: halve(one.head.weight.data),
+    "its data exchanged": lambda one: setattr(
+        one.head.weight, "data", torch.ones(CLASSES, DIM).double()
+    ),
+    "momentum": lambda one: halve(one.momentum),
+    "momentum exchanged": lambda one: one.optimizer.state[one.head.weight].update(
+        momentum_buffer=torch.ones(CLASSES, DIM, dtype=torch.float64)
+    ),
+    "momentum forgotten": lambda one: one.optimizer.state.clear(),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_whoever_writes_the_weight_or_its_momentum_finds_it_up_to_date(write):
     lazily, densely = pair(5, momentum=0.9, weight_decay=0.1)
+    assert_lags(lazily, densely)
     for one in (lazily, densely):
-        one.head.catch_up()
-        with torch.no_grad():
-            one.head.weight.mul_(2)
+        write(one)
         one.run(3)
     assert_same(lazily.head.state_dict(), densely.head.state_dict())
+
+
+@pytest.mark.parametrize("name", ["weight", "momentum"])
+def test_what_is_written_by_another_tensor_on_its_memory_is_refused_while_classes_wait(name):
+    lazily, densely = pair(5, momentum=0.9, weight_decay=0.1)
+    others = [
+        (one.head.weight if name == "weight" else one.momentum).detach()
+        for one in (lazily, densely)
+    ]
+    lazily.run(1), densely.run(1)
+    lazily.head.catch_up()
+    for other in others:
+        halve(other)
+    lazily.run(1), densely.run(1)
+    halve(others[0])
+    for read in ("state_dict", "logits", "catch_up", "optimizer"):
+        with pytest.raises(RuntimeError, match=r"head.weight: .* was written .*catch_up"):
+            READS[read](lazily)
+    with pytest.raises(RuntimeError, match=r"head.weight: .* was written"):
+        lazily.run(1)
 
 
 def test_all_classes_may_take_the_place_of_drawn_ones_in_training():
@@ -209,15 +257,16 @@ def test_rows_wait_no_longer_than_a_limit(monkeypatch):
 def test_rows_of_zero_gradient_are_left_alone():
     settings = {"momentum": 0.9, "weight_decay": 0.1}
     one = Training(**settings).run(1)
-    before = one.head.weight.detach().clone()
+    before = unguarded(one.head.weight).clone()
     draws = one.head.backend.draw(CLASSES, one.batch(1)[1], 1)
     one.run(1)
     rest = torch.ones(CLASSES, dtype=torch.bool)
     rest[draws] = False
     rest[0] = False  # stands for labels without mass
     assert rest.sum() > 30
-    assert torch.equal(one.head.weight[rest], before[rest])
-    assert (one.head.weight[draws] != before[draws]).any(dim=1).all()
+    after = unguarded(one.head.weight)
+    assert torch.equal(after[rest], before[rest])
+    assert (after[draws] != before[draws]).any(dim=1).all()
 
 
 def test_what_has_no_closed_form_steps_at_once():

@@ -18,7 +18,7 @@ from gonio.head.settings import HasSettings, as_loss
 from gonio.head.watch import watch
 from gonio.loss import Loss
 from gonio.margin_loss import Result, margin_loss
-from gonio.optimizer_in_backward import Attachable, Attachment
+from gonio.optimizer_in_backward import Attachable, Mover
 from gonio.rules.facts import Memory
 from gonio.rules.number import at_step_in_tensors
 from gonio.rules.ranges import whole_number
@@ -116,10 +116,9 @@ class Head(Attachable, HasSettings):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Begin anew: step 0, and weight rows of norm about 1 from torch's global generator."""
-        self.catch_up()
         self.step.zero_()
         if self.weight is not None:
-            nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
+            self.weight.normal_(std=self.embedding_dim**-0.5)
         if self.class_weight is not None and self._class_weight is not None:
             self.class_weight.copy_(self._class_weight)
         self._begin()
@@ -131,8 +130,7 @@ class Head(Attachable, HasSettings):
         the settings that `optimizer` has for it then, and keeps its state there; `optimizer.step()`
         moves everything else. Checkpoints are those of the ordinary optimizer. "auto" means "chunked".
         What would need the gradient (clipping, GradScaler, accumulation) is refused where it happens.
-        A deep copy or a pickle of the head is not attached. With SGD and `Sampled`, call `catch_up`
-        before you read or write the weight yourself.
+        A deep copy or a pickle of the head is not attached.
 
         Args:
             optimizer: SGD, Adam or AdamW, with `head.weight` among its parameters.
@@ -142,10 +140,11 @@ class Head(Attachable, HasSettings):
             ValueError: a loss, backend or setting that does not go with it, or a weight that has a
                 gradient.
         """
+        self.catch_up()
         memory = Memory(self._kept, self._step_number())
-        new = Attachment(optimizer, self.weight, self.backend, self.current_loss, memory)
+        new = Mover(optimizer, self.weight, self.backend, self.current_loss, memory)
         self.detach_optimizer()
-        self._attachment = new
+        self._mover = new
 
     def forward(
         self,
@@ -185,8 +184,8 @@ class Head(Attachable, HasSettings):
             check_weights("sample_weight", sample_weight, size, "the batch", embeddings.device)
             sample_weight = sample_weight if rows is None else sample_weight[rows]
         is_training = self.training and torch.is_grad_enabled()
-        if is_training and self._attachment is not None:
-            self._attachment.check(embeddings)
+        if is_training and self._mover is not None:
+            self._mover.check(embeddings)
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = self._computed(embeddings)
             targets = targets.to(embeddings.dtype)
@@ -203,7 +202,7 @@ class Head(Attachable, HasSettings):
         loss, backend = self.loss, self.backend
         is_drawn = is_training and isinstance(backend, engines.Sampled)
         # a look at the device, which is worth one at most
-        step = self._step_number() if self._reads_step or is_drawn else 0
+        step = self._step_number() if self._reads_step or is_drawn or self.is_attached else 0
         if self._is_scheduled:
             negative = at_step_in_tensors(loss.negative, step, x.dtype)
             loss = replace(loss.at(step), negative=negative)
@@ -216,8 +215,8 @@ class Head(Attachable, HasSettings):
         offset = loss.offset(memory)
         offset = None if offset is None else offset.to(x.dtype).expand(self.num_classes)
         classes = Classes(self.weight, offset)
-        if self._attachment is not None and is_training and self.weight.requires_grad:
-            moving: Result = self._attachment.losses(x, classes, targets, loss, backend, memory)
+        if self._mover is not None and is_training and self.weight.requires_grad:
+            moving: Result = self._mover.losses(x, classes, targets, loss, backend, memory)
             return moving
         self.catch_up()
         return margin_loss(x, classes, targets, loss, backend, memory)

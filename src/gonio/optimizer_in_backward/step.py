@@ -11,49 +11,62 @@ from torch.optim import Optimizer
 from gonio.engines.memory import needing
 from gonio.engines.tile import rows_of
 from gonio.optimizer_in_backward.applied import applied
+from gonio.optimizer_in_backward.attach import group_of
+from gonio.optimizer_in_backward.guard import Guard, unguarded
 from gonio.optimizer_in_backward.lazy import BLOCK, LazyRows
+from gonio.optimizer_in_backward.rounding import Rounding
 
 
-class Move:
+class Step:
     """One step of the weight.
 
     An optimizer of the same class, with rows of the weight, of their gradient and of their state, does
-    the arithmetic. The rows of the batch's own classes, whose gradient is complete only at the end, are
-    set aside as they were, and take their step from there.
+    the arithmetic, in float32 or wider. The rows of the batch's own classes, whose gradient is complete
+    only at the end, are set aside as they were, and take their step from there. From the first row to the
+    last the guard lets nobody touch the weight and its state.
 
     Args:
         optimizer: has the state.
         weight: (classes, dim) or (classes, centers, dim).
         own: (n,) own classes of the batch, sorted, each once.
+        guard: of the weight and its state.
         lazy: takes the step later of rows without a gradient; None takes it now.
+        rounding: of what is kept in half precision.
     """
 
     def __init__(
-        self, optimizer: Optimizer, weight: nn.Parameter, own: Tensor, lazy: LazyRows | None
+        self,
+        optimizer: Optimizer,
+        weight: nn.Parameter,
+        own: Tensor,
+        guard: Guard,
+        lazy: LazyRows | None,
+        rounding: Rounding,
     ) -> None:
-        self._optimizer, self._parameter, self._lazy = optimizer, weight, lazy
+        self._optimizer, self._parameter = optimizer, weight
+        self._guard, self._lazy, self._rounding = guard, lazy, rounding
         self._group = group_of(optimizer, weight)
-        self._weight = _flat(weight.detach())
-        state = optimizer.state.get(weight, {})
-        self._before = {
-            name: _flat(value) for name, value in state.items() if _has_rows(value, weight)
-        }
+        self._weight = _flat(unguarded(weight))
+        self._dtype = torch.promote_types(weight.dtype, torch.float32)
+        self._guarded = rows_of_state(optimizer, weight)
+        self._before = {name: _flat(unguarded(value)) for name, value in self._guarded.items()}
         self._shared = {
             name: value
-            for name, value in state.items()
+            for name, value in optimizer.state.get(weight, {}).items()
             if value is not None and name not in self._before
         }
         self._made: dict[str, Tensor] = {}
         self._own = self._rows_of(own)
         self._own_list: list[int] = self._own.tolist()
-        self._own_weight = self._weight[self._own]
-        self._own_before = {name: value[self._own] for name, value in self._before.items()}
+        self._own_weight, self._own_before = self._at(self._own)
         self._own_gradient = torch.zeros_like(self._own_weight)
         self._is_taken = torch.zeros(len(self._weight), dtype=torch.bool, device=own.device)
+        self._has_begun = False
 
     def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
         """Step all of the rows; `finish` overwrites those of the own classes."""
-        gradient = gradient.to(self._weight.dtype)
+        self._begin()
+        gradient = gradient.to(self._dtype)
         if isinstance(rows, slice):
             here = slice(*(bisect_left(self._own_list, end) for end in (rows.start, rows.stop)))
             self._own_gradient[here] = gradient[self._own[here] - rows.start]
@@ -62,47 +75,64 @@ class Move:
             is_here = rows[place] == self._own
             self._own_gradient[is_here] = gradient[place[is_here]]
         self._is_taken[rows] = True
-        weight = self._weight[rows]
-        before = {name: value[rows] for name, value in self._before.items()}
+        weight, before = self._at(rows)
         state = before | copy.deepcopy(self._shared)  # a step of each tile is one of the counter
-        for name, value in self._stepped(weight, gradient, state).items():
-            is_there = value is before.get(name) and isinstance(rows, slice)
-            if _has_rows(value, gradient) and not is_there:
-                self._whole(name, value)[rows] = value
-        if not isinstance(rows, slice):  # the rows are a copy
-            self._weight[rows] = weight
+        self._put(rows, weight, self._stepped(weight, gradient, state))
 
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
         """Step the own rows, and leave the state as the ordinary optimizer would."""
+        self._begin()
         if self._lazy is None:
             self._take_the_rest()
         total = self._own_gradient
         if gradient is not None:
-            total = _added(self._own, total, self._rows_of(classes), _flat(gradient))
-        state = self._stepped(self._own_weight, total, self._own_before | self._shared)
-        self._weight[self._own] = self._own_weight
-        for name, value in state.items():
-            if _has_rows(value, total):
-                self._whole(name, value)[self._own] = value
-            else:
-                self._shared[name] = value
+            gradient = _flat(gradient).to(self._dtype)
+            total = _added(self._own, total, self._rows_of(classes), gradient)
+        weight = self._own_weight
+        state = self._stepped(weight, total, self._own_before | self._shared)
+        self._put(self._own, weight, state)
+        shared = {name: value for name, value in state.items() if not _has_rows(value, total)}
         shape = self._parameter.shape
-        made = {name: value.view(shape) for name, value in self._made.items()} | self._shared
+        made = {name: value.view(shape) for name, value in self._made.items()} | shared
         if made:
             self._optimizer.state[self._parameter].update(made)
         self._parameter.grad = applied(self._parameter)
-        if self._lazy is not None:
-            self._is_taken[self._own] = True
-            has_moved = self._is_taken.view(len(self._parameter), -1)[:, 0]
-            is_first = "momentum_buffer" not in self._before
-            self._lazy.step(self._group, makes_momentum=is_first, has_moved=has_moved)
+        if self._lazy is None:
+            self._guard.off()
+            return
+        self._is_taken[self._own] = True
+        has_moved = self._is_taken.view(len(self._parameter), -1)[:, 0]
+        is_first = "momentum_buffer" not in self._before
+        self._lazy.step(self._group, self._rounding, makes_momentum=is_first, has_moved=has_moved)
+
+    def _begin(self) -> None:
+        if not self._has_begun:
+            self._guard.move(self._parameter, *self._guarded.values())
+            self._has_begun = True
+
+    def _at(self, rows: slice | Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Rows of the weight and of its state, in the dtype to compute in."""
+        before = {name: value[rows].to(self._dtype) for name, value in self._before.items()}
+        return self._weight[rows].to(self._dtype), before
+
+    def _put(self, rows: slice | Tensor, weight: Tensor, state: dict[str, Any]) -> None:
+        """Keep rows of the weight and of its state."""
+        of_rows = {name: value for name, value in state.items() if _has_rows(value, weight)}
+        for whole, value in (
+            (self._weight, weight),
+            *((self._whole(name), value) for name, value in of_rows.items()),
+        ):
+            if isinstance(rows, slice) and whole[rows].data_ptr() == value.data_ptr():
+                continue  # it was stepped in place
+            whole[rows] = self._rounding(value, whole.dtype)
 
     def _take_the_rest(self) -> None:
         """Step the rows without a gradient, which momentum and decay move."""
         size = max(1, BLOCK // self._weight.shape[1])
         for rows in torch.split((~self._is_taken).nonzero()[:, 0], size):
             if len(rows):
-                self.take(rows, self._weight.new_zeros(len(rows), self._weight.shape[1]))
+                dim = self._weight.shape[1]
+                self.take(rows, self._own_gradient.new_zeros(len(rows), dim))
 
     def _stepped(self, weight: Tensor, gradient: Tensor, state: dict[str, Any]) -> dict[str, Any]:
         """Step rows of the weight in place -> their new state, in place where there was one."""
@@ -115,15 +145,15 @@ class Move:
         found: dict[str, Any] = shadow.state[rows]
         return found
 
-    def _whole(self, name: str, like: Tensor) -> Tensor:
+    def _whole(self, name: str) -> Tensor:
         """State of all rows; where there was none, it is made."""
         if name in self._before:
             return self._before[name]
         if name not in self._made:
-            size = self._weight.numel() * like.element_size()
+            size = self._weight.numel() * self._weight.element_size()
             mend = "torch.optim.SGD without momentum keeps none"
             with needing(f"the optimizer's {name} of head.weight", size, mend):
-                self._made[name] = torch.zeros_like(self._weight, dtype=like.dtype)
+                self._made[name] = torch.zeros_like(self._weight)
         return self._made[name]
 
     def _rows_of(self, classes: Tensor) -> Tensor:
@@ -131,18 +161,10 @@ class Move:
         return rows_of(classes, len(self._weight) // len(self._parameter))
 
 
-def group_of(optimizer: Optimizer, weight: nn.Parameter) -> dict[str, Any]:
-    """The settings that the optimizer has for the weight.
-
-    Raises:
-        ValueError: it has none.
-    """
-    for group in optimizer.param_groups:
-        if any(parameter is weight for parameter in group["params"]):
-            return group
-    raise ValueError(
-        "optimizer: head.weight is not among its parameters; build it with head.parameters()"
-    )
+def rows_of_state(optimizer: Optimizer, weight: Tensor) -> dict[str, Tensor]:
+    """What the optimizer keeps for each number of the weight."""
+    state = optimizer.state.get(weight, {})
+    return {name: value for name, value in state.items() if _has_rows(value, weight)}
 
 
 def _added(own: Tensor, total: Tensor, rows: Tensor, gradient: Tensor) -> Tensor:
