@@ -33,7 +33,8 @@ FACTS = {
         )
     ),
     *(getattr(Tensor.grad, name) for name in ("__set__", "__delete__")),
-    *(Tensor.__len__, Tensor.size, Tensor.dim),
+    *(Tensor.__len__, Tensor.size, Tensor.dim, Tensor.numel),
+    *(Tensor.is_floating_point, Tensor.is_complex),
 }
 """What may be asked of a guarded tensor: it does not depend on its numbers."""
 
@@ -52,7 +53,7 @@ class Guard:
     """Stands before a weight and what an optimizer keeps of it, while they wait or move.
 
     Args:
-        settle: brings up to date what waits, and takes the guard off.
+        settle: brings up to date what waits.
     """
 
     def __init__(self, settle: Callable[[], None]) -> None:
@@ -76,8 +77,8 @@ class Guard:
         """
         if self._versions and self._versions != [tensor._version for tensor in self._tensors]:
             raise RuntimeError(WRITTEN)
-        self._stand_before(tensors)
         self._versions = []
+        self._stand_before(tensors)
         self.is_moving = True
 
     def off(self) -> None:
@@ -108,8 +109,10 @@ class Guard:
         if self.is_moving:
             raise RuntimeError(INTERRUPTED)
         self._settle()
+        self.off()
 
     def _stand_before(self, tensors: tuple[Tensor, ...]) -> None:
+        self._tensors += tensors
         for tensor in tensors:
             if not self.holds(tensor):
                 kind = type(tensor)
