@@ -140,6 +140,29 @@ def test_classes_that_no_sample_pushes_still_decay():
     assert_trains_alike(OPTIMIZERS["dampening"], loss=loss)
 
 
+def test_a_row_without_a_gradient_decays_and_keeps_its_momentum_once_a_step():
+    """By hand: no sample pushes the classes from 5 on."""
+    loss = gonio.loss.Loss(scale=gonio.rules.Fixed(4.0), penalty=TargetAlone())
+    training = Training(lambda p: SGD(p, lr=0.1, momentum=0.9, weight_decay=0.5), loss=loss)
+    w = training.head.weight.detach()[5:].clone()
+    m = torch.zeros_like(w)
+    for _ in range(3):
+        m = 0.9 * m + 0.5 * w
+        w = w - 0.1 * m
+    torch.testing.assert_close(training.run(3).head.weight.detach()[5:], w)
+
+
+@pytest.mark.parametrize("tile", [1, 4, CLASSES])
+def test_the_first_step_of_adam_is_its_rate_however_many_tiles(tile):
+    """By hand: m / (1 - beta1) over the root of v / (1 - beta2) is the sign of the gradient, at step 1 alone."""
+    training = Training(lambda p: Adam(p, lr=0.01, eps=0.0), backend=Chunked(tile))
+    before = training.head.weight.detach().clone()
+    training.run(1)
+    moved = (training.head.weight - before).detach().abs()
+    torch.testing.assert_close(moved, torch.full_like(moved, 0.01))
+    assert training.optimizer.state[training.head.weight]["step"] == 1
+
+
 class Several(Training):
     """Three labels for each sample, some twice and some without mass."""
 
@@ -346,6 +369,30 @@ def test_what_cannot_be_attached_is_named(make, keywords, error, words):
     training = Training(make, attach=False, **keywords)
     with pytest.raises(error, match=words):
         training.head.attach_optimizer(training.optimizer)
+
+
+HOOKS = {
+    "hook": lambda weight: weight.register_hook(lambda gradient: gradient),
+    "post-accumulate hook": lambda weight: weight.register_post_accumulate_grad_hook(print),
+}
+
+
+@pytest.mark.parametrize("register", HOOKS.values(), ids=HOOKS)
+def test_a_hook_on_the_gradient_is_refused_when_attached_and_in_backward(register):
+    training = Training(attach=False)
+    handle = register(training.head.weight)
+    with pytest.raises(ValueError, match=r"head.weight: it has a hook .*attach_optimizer"):
+        training.head.attach_optimizer(training.optimizer)
+    handle.remove()
+    training.head.attach_optimizer(training.optimizer)
+    before = training.head.weight.detach().clone()
+    handle = register(training.head.weight)
+    with pytest.raises(RuntimeError, match=r"head.weight: it has a hook .*attach_optimizer"):
+        training.loss().backward()
+    assert torch.equal(training.head.weight, before)
+    handle.remove()
+    ordinary = Training(attach=False).run().head.weight
+    torch.testing.assert_close(training.run().head.weight, ordinary)
 
 
 def test_after_a_refusal_all_is_as_before():

@@ -246,6 +246,23 @@ def test_all_classes_may_take_the_place_of_drawn_ones_in_training():
     assert_same(lazily.head.state_dict(), densely.head.state_dict())
 
 
+def test_a_row_that_is_never_drawn_decays_and_keeps_its_momentum_once_a_step():
+    """By hand: a class that neither a draw nor a label reaches, under settings that stay."""
+    training = Training(momentum=0.9, weight_decay=0.5, rate=1 / CLASSES)
+    rest = list(
+        {*range(1, CLASSES)} - {int(i) for step in range(3) for i in Training.batch(step)[1]}
+    )
+    w = training.head.weight.detach()[rest].clone()
+    m = torch.zeros_like(w)
+    for step in range(3):
+        training.optimizer.zero_grad()
+        training.head(*Training.batch(step)).backward()
+        training.optimizer.step()
+        m = 0.9 * m + 0.5 * w
+        w = w - 0.1 * m
+    assert_same(training.head.weight.detach()[rest], w)
+
+
 def test_rows_wait_no_longer_than_a_limit(monkeypatch):
     monkeypatch.setattr(lazy, "LONGEST", 4)
     lazily, densely = pair(8, momentum=0.9, weight_decay=0.1)
