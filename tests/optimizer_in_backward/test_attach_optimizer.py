@@ -361,6 +361,7 @@ def forgets(parameters):
         (Own, {}, TypeError, "optimizer: got Own"),
         (lambda p: SGD(p, differentiable=True), {}, ValueError, "differentiable=False"),
         (lambda p: Adam(p, capturable=True), {}, ValueError, "capturable=False"),
+        (SGD, {"dtype": torch.float16}, TypeError, "head.weight: got float16.*bfloat16"),
         (SGD, {"backend": "reference"}, ValueError, "backend: 'reference' .*'chunked'"),
         (SGD, {"backend": reference}, ValueError, "backend: .*'chunked'"),
     ],
@@ -529,7 +530,7 @@ def test_one_backward_for_each_forward():
         waiting.backward()
 
 
-def test_float16_embeddings_are_refused():
+def test_float16_is_refused():
     training = Training(dtype=torch.float32)
     x, labels = training.batch()
     with pytest.raises(TypeError, match=r"embeddings: float16 .*GradScaler"):
@@ -539,6 +540,9 @@ def test_float16_embeddings_are_refused():
         training.head(x.float(), labels)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         training.head(x.bfloat16().requires_grad_(), labels).backward()
+    training.head.half()
+    with pytest.raises(TypeError, match=r"head.weight: got float16"):
+        training.head(x.float(), labels)
 
 
 RANKS = """

@@ -11,18 +11,15 @@ import gonio
 from gonio.engines import Chunked, Sampled
 from gonio.optimizer_in_backward.rounding import Rounding
 
-HALVES = [torch.bfloat16, torch.float16]
-
 
 def rounding(step=0):
     return Rounding(step, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("dtype", HALVES)
-@pytest.mark.parametrize("number", [1.001, -1.001, 3.1e-8, -2e-6, 1.9999, 0.0, 5.0])
-def test_rounding_goes_to_a_neighbour_and_is_right_on_average(dtype, number):
-    many = torch.full((200_000,), number)
-    found = rounding()(many, dtype)
+@pytest.mark.parametrize("number", [1.001, -1.001, 3.1e-8, -2e-40, 1.9999, 0.0, 5.0])
+def test_rounding_goes_to_a_neighbour_and_is_right_on_average(number):
+    many = torch.full((200_001,), number)
+    found = rounding()(many, torch.bfloat16)
     low, high = found.min(), found.max()
     assert low <= number <= high
     assert torch.equal(torch.nextafter(low, high), high) or low == high
@@ -31,10 +28,12 @@ def test_rounding_goes_to_a_neighbour_and_is_right_on_average(dtype, number):
     assert abs(float(found.double().mean()) - float(many[0])) <= 2.5 * gap / math.sqrt(len(many))
 
 
-@pytest.mark.parametrize("dtype", HALVES)
-def test_rounding_keeps_what_is_no_number_and_does_not_make_one_infinite(dtype):
-    odd = torch.tensor([torch.inf, -torch.inf, torch.nan, torch.finfo(dtype).max, 0.0, -0.0])
-    found = rounding()(odd, dtype)
+def test_rounding_keeps_what_is_no_number_and_does_not_make_one_infinite():
+    largest, all_ones = torch.finfo(torch.bfloat16).max, torch.tensor(2**31 - 1, dtype=torch.int32)
+    odd = torch.tensor(
+        [torch.inf, -torch.inf, torch.nan, all_ones.view(torch.float32), largest, -0.0]
+    )
+    found = rounding()(odd, torch.bfloat16)
     torch.testing.assert_close(found.float(), odd, equal_nan=True, rtol=0, atol=0)
     assert torch.signbit(found[-1])
 
@@ -96,11 +95,10 @@ def test_a_mean_of_squares_is_kept_where_its_change_is_below_the_last_place():
     assert float(squares.float().mean()) == pytest.approx(0.999**20, rel=0.002)
 
 
-@pytest.mark.parametrize("dtype", HALVES)
-def test_many_equal_samples_pull_as_one(dtype):
+def test_many_equal_samples_pull_as_one():
     """Their sum is made in float32: in bfloat16, equal terms stop to add up at 256."""
     moved = []
-    for kind, n in ((torch.float32, 1), (dtype, 4000)):
+    for kind, n in ((torch.float32, 1), (torch.bfloat16, 4000)):
         torch.manual_seed(1)
         head = gonio.Head(4, 6, loss="cosface", backend=Chunked(2), dtype=kind)
         with torch.no_grad():

@@ -1,10 +1,12 @@
 """Classes that were not drawn miss steps, and nobody who reads the weight can tell."""
 
 import copy
+import gc
 import io
 import pickle
 import subprocess
 import sys
+import weakref
 
 import pytest
 import torch
@@ -269,6 +271,32 @@ def test_rows_wait_no_longer_than_a_limit(monkeypatch):
     assert_same(lazily.head.weight, densely.head.weight)
     lazily.run(1), densely.run(1)
     assert_lags(lazily, densely)
+
+
+# torch looks at the .grad of what it compiles, and warns of that
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+def test_a_compiled_model_goes_the_same_way():
+    lazily, densely = pair(4, momentum=0.9, weight_decay=0.1)
+    scale, head = torch.nn.Identity(), lazily.head
+    compiled = torch.compile(lambda x, labels: 2 * head(scale(2 * x), labels), backend="eager")
+    for step in range(4, 7):
+        for forward, one in (
+            (compiled, lazily),
+            (lambda x, y: 2 * densely.head(2 * x, y), densely),
+        ):
+            one.optimizer.zero_grad()
+            forward(*one.batch(step)).backward()
+            one.optimizer.step()
+    assert_lags(lazily, densely)
+    assert_same(lazily.head.state_dict(), densely.head.state_dict())
+
+
+def test_a_head_whose_classes_wait_is_forgotten_with_all_it_has():
+    one = Training(momentum=0.9).run(2)
+    seen = [weakref.ref(thing) for thing in (one.head, one.head.weight, one.optimizer)]
+    del one
+    gc.collect(), gc.collect()  # a tensor is freed at the second look
+    assert [ref() for ref in seen] == [None] * 3
 
 
 def test_rows_of_zero_gradient_are_left_alone():

@@ -136,7 +136,7 @@ class Head(Attachable, HasSettings):
             optimizer: SGD, Adam or AdamW, with `head.weight` among its parameters.
 
         Raises:
-            TypeError: an optimizer of another type.
+            TypeError: an optimizer of another type, or a weight in float16.
             ValueError: a loss, backend or setting that does not go with it, or a weight that has a
                 gradient.
         """

@@ -25,6 +25,11 @@ HOOKED = (
     f"nobody; remove the hook, {MEND}"
 )
 
+NARROW = (
+    "head.weight: got float16, whose range holds neither a gradient nor its squares without a GradScaler, which "
+    "attach_optimizer has no place for; build the head with dtype=torch.bfloat16 or float32"
+)
+
 
 class Tiled(Protocol):
     """A backend that hands the gradient of the weight over piece by piece."""
@@ -46,7 +51,7 @@ def attachable(
     """The weight that an optimizer can move in backward.
 
     Raises:
-        TypeError: an optimizer of another type.
+        TypeError: an optimizer of another type, or a weight in float16.
         ValueError: a weight, backend, loss or setting of the optimizer that does not go with it.
     """
     if weight is None or loss.pairing.against != "classes":
@@ -66,6 +71,8 @@ def attachable(
                 f"optimizer: {flag}=True records optimizer.step(), which is not what moves an "
                 f"attached weight; build it with {flag}=False"
             )
+    if weight.dtype == torch.float16:
+        raise TypeError(NARROW)
     tiled(backend)
     passes = count_passes(weight, loss, memory)
     if passes > 1:

@@ -12,7 +12,7 @@ from gonio.engines.seam import Classes, Negatives
 from gonio.loss import Loss
 from gonio.margin_loss import Result, margin_loss
 from gonio.optimizer_in_backward.applied import APPLIED, MEND, Applied
-from gonio.optimizer_in_backward.attach import HELD, HOOKED, attachable, is_hooked, tiled
+from gonio.optimizer_in_backward.attach import HELD, HOOKED, NARROW, attachable, is_hooked, tiled
 from gonio.optimizer_in_backward.guard import INTERRUPTED, Guard
 from gonio.optimizer_in_backward.lazy import LazyRows
 from gonio.optimizer_in_backward.rounding import Rounding
@@ -45,7 +45,7 @@ class Mover:
         memory: what the head keeps.
 
     Raises:
-        TypeError: an optimizer of another type.
+        TypeError: an optimizer of another type, or a weight in float16.
         ValueError: a weight, backend, loss or setting of the optimizer that does not go with it.
     """
 
@@ -97,9 +97,11 @@ class Mover:
         """Refuse what would move the weight wrongly.
 
         Raises:
-            TypeError: float16 embeddings, or float16 autocast.
+            TypeError: float16 embeddings or weight, or float16 autocast.
             RuntimeError: several ranks.
         """
+        if self.weight.dtype == torch.float16:
+            raise TypeError(NARROW)
         kind = embeddings.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
         if torch.float16 in (embeddings.dtype, dtype):
