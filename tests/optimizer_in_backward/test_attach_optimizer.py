@@ -540,6 +540,7 @@ def test_float16_is_refused():
         training.head(x.float(), labels)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         training.head(x.bfloat16().requires_grad_(), labels).backward()
+    training.optimizer.zero_grad()
     training.head.half()
     with pytest.raises(TypeError, match=r"head.weight: got float16"):
         training.head(x.float(), labels)

@@ -25,8 +25,6 @@ KEPT = (
     "head.weight: an interrupted backward pass (attach_optimizer) left some rows of it, and of the optimizer's "
     "state, with the step and others without, and so they stay; load what was saved of both to be rid of that"
 )
-
-
 MOVED = (
     "head.weight: since this forward pass the backward pass of another has moved it "
     "(attach_optimizer), so this gradient can no longer be known; run one backward for each forward, "

@@ -31,7 +31,7 @@ class Step:
         own: (n,) own classes of the batch, sorted, each once.
         guard: of the weight and its state.
         lazy: takes the step later of rows without a gradient; None takes it now.
-        rounding: of what is kept in half precision.
+        rounding: of what is kept in bfloat16.
     """
 
     def __init__(
@@ -117,11 +117,11 @@ class Step:
 
     def _put(self, rows: slice | Tensor, weight: Tensor, state: dict[str, Any]) -> None:
         """Keep rows of the weight and of its state."""
-        of_rows = {name: value for name, value in state.items() if _has_rows(value, weight)}
-        for whole, value in (
-            (self._weight, weight),
-            *((self._whole(name), value) for name, value in of_rows.items()),
-        ):
+        pairs = [(self._weight, weight)]
+        for name, value in state.items():
+            if _has_rows(value, weight):
+                pairs.append((self._whole(name), value))
+        for whole, value in pairs:
             if isinstance(rows, slice) and whole[rows].data_ptr() == value.data_ptr():
                 continue  # it was stepped in place
             whole[rows] = self._rounding(value, whole.dtype)
