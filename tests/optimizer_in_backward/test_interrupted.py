@@ -210,9 +210,21 @@ def test_a_weight_without_its_optimizer_is_no_whole(backend, make):
     assert is_same(training.run(2).saved(), Training(BACKENDS[backend], make).run(0, 1, 2).saved())
 
 
-def test_without_momentum_the_weight_is_all_there_is():
+ONES = torch.ones(CLASSES, DIM, dtype=torch.float64)
+OVERWRITES = {
+    "reset_parameters": lambda head: head.reset_parameters(),
+    "load_state_dict": lambda head: head.load_state_dict({"weight": ONES}, strict=False),
+    "copy_": lambda head: torch.no_grad()(head.weight.copy_)(ONES),
+    "data": lambda head: setattr(head.weight, "data", ONES.clone()),
+}
+
+
+@pytest.mark.parametrize("overwrite", OVERWRITES.values(), ids=OVERWRITES)
+def test_a_weight_that_is_overwritten_is_whole(overwrite):
+    """Without momentum it is all there is."""
     training = half(make=lambda parameters: SGD(parameters, lr=0.1))
-    training.head.reset_parameters()
+    overwrite(training.head)
+    assert training.head.weight.isfinite().all()
     training.run(2)
 
 
