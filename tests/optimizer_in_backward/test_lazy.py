@@ -116,6 +116,7 @@ READS = {
     "measure": lambda one: one.head.measure(*one.batch(0))[1],
     "eval": lambda one: one.head.eval()(*one.batch(0)),
     "no gradient": lambda one: torch.no_grad()(one.head)(*one.batch(0)),
+    "inference": lambda one: torch.inference_mode()(one.head.logits)(one.batch(0)[0]),
     "frozen weight": lambda one: one.head.requires_grad_(False)(*one.batch(0)),
     "state_dict": lambda one: one.head.state_dict()["weight"],
     "state_dict of a model": lambda one: torch.nn.Sequential(one.head).state_dict()["0.weight"],
@@ -151,9 +152,18 @@ def test_whoever_reads_the_weight_reads_it_up_to_date(read):
     assert_same(read(lazily), read(densely))
 
 
+def test_two_heads_may_be_read_at_once():
+    pairs = [pair(steps, momentum=0.9, weight_decay=0.1) for steps in (4, 5)]
+    found, truth = (
+        torch._foreach_mul([one.head.weight for one in trainings], 1.0)
+        for trainings in zip(*pairs, strict=True)
+    )
+    assert_same(found, truth)
+
+
 def test_training_goes_on_after_all_rows_were_read():
     lazily, densely = pair(5, momentum=0.9, weight_decay=0.1)
-    for read in (READS["logits"], READS["state_dict"], READS["detached"]):
+    for read in (READS["logits"], READS["inference"], READS["state_dict"], READS["detached"]):
         assert_same(read(lazily), read(densely))
         lazily.run(4), densely.run(4)
     assert_same(lazily.head.state_dict(), densely.head.state_dict())
