@@ -1,6 +1,7 @@
 """An attached weight in half precision takes steps that are below its last place, on average and in full."""
 
 import copy
+import itertools
 import math
 
 import pytest
@@ -84,6 +85,18 @@ def test_steps_below_the_last_place_are_kept(make, backend):
     assert float(share) == pytest.approx(1, abs=0.2)
     state = optimizer.state[head.weight].values()
     assert {one.dtype for one in state if one.shape == start.shape} == {torch.bfloat16}
+
+
+def test_the_draws_of_a_step_are_its_own():
+    """Else the same numbers would be rounded up at each step, and the others never."""
+    head, optimizer = attached(torch.bfloat16, Chunked(64), MAKES["adamw"])
+    seen = [head.weight.detach().clone()]
+    for step in range(2):
+        run(head, optimizer, [step])
+        seen.append(head.weight.detach().clone())
+    first, second = (after != before for before, after in itertools.pairwise(seen))
+    assert 0.5 < float(first.float().mean() / second.float().mean()) < 2
+    assert float((first & second).float().mean() / first.float().mean()) < 0.5
 
 
 def test_a_mean_of_squares_is_kept_where_its_change_is_below_the_last_place():
