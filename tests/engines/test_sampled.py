@@ -1,14 +1,16 @@
 """Negatives drawn anew at each step."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
 
 import gonio
 from gonio import losses, rules
-from gonio.engines import Chunked, Sampled, reference
+from gonio.engines import Chunked, Reference, Sampled
+from gonio.engines.seam import Engine, Held
+from gonio.ranks import ALONE
 
 DIM, CLASSES = 6, 60
 
@@ -48,7 +50,7 @@ def test_a_rate_out_of_range_is_refused(rate):
 
 def test_what_cannot_be_sampled_is_refused():
     with pytest.raises(TypeError, match=r"backend: .* pass Chunked"):
-        Sampled(0.5, backend=reference)
+        Sampled(0.5, backend=Reference())
     for rate in (True, "0.1", losses):
         with pytest.raises(TypeError, match=r"rate: got "):
             Sampled(rate)
@@ -93,41 +95,45 @@ def test_the_rate_follows_a_schedule_and_resumes_in_it():
         gradients(head, x, labels)
     other, _, _ = made(Sampled(gonio.Ramp(0.1, 1.0, 3)))
     other.load_state_dict(head.state_dict())
-    truth = made(among(backend.draw(CLASSES, labels, 2)))[0]
+    truth = made(Among(backend.draw(CLASSES, labels, 2)))[0]
     for one in (head, other):
         assert gradients(one, x, labels)["loss"] == pytest.approx(
             float(gradients(truth, x, labels)["loss"]), rel=1e-12
         )
 
 
-def pools(backend, x, labels, *, loss="normface", steps=1):
+@dataclass(frozen=True)
+class Listening(Chunked):
+    """Keeps what it answers."""
+
+    heard: list = field(default_factory=list)
+
+    def __call__(self, *asked):
+        self.heard.append(super().__call__(*asked).exp())
+        return self.heard[-1].log()
+
+
+def pools(x, labels, *, loss="normface", steps=1, **sampled):
     """(steps, batch): sums over the negatives of exp(score), by draws of one step after another."""
-    found = []
-
-    def seen(x, classes, sample, whose, one):
-        found.append(inner(x, classes, sample, whose, one).exp())
-        return found[-1].log()
-
-    head, _, _ = made(seen, loss)
-    for step in range(steps):
-        inner = backend.at(step, CLASSES, labels) if isinstance(backend, Sampled) else backend
-        with torch.no_grad():
-            head(x, labels)
-    return torch.stack(found)
+    engine = Listening(7)
+    head, _, _ = made(Sampled(backend=engine, **sampled) if sampled else engine, loss)
+    for _ in range(steps):
+        head(x, labels)
+    return torch.stack(engine.heard).detach()
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.3], ids=["one other class", "a third"])
 @pytest.mark.parametrize("loss", [losses.normface(scale=3.0), losses.cosface(scale=3.0)], ids=str)
 def test_the_corrected_sum_is_right_on_average(rate, loss):
     """Own classes of others in the batch are always there, and count once."""
-    _, x, _ = made(reference)
+    _, x, _ = made(Reference())
     labels = torch.tensor([3, 3, 9, 50] * 3)  # as many as 0.05 draws, so one other is added
     steps = 2000
-    truth = pools(reference, x, labels, loss=loss)[0]
-    drawn = pools(Sampled(rate, corrected=True), x, labels, loss=loss, steps=steps)
+    truth = pools(x, labels, loss=loss)[0]
+    drawn = pools(x, labels, loss=loss, steps=steps, rate=rate, corrected=True)
     error = drawn.std(dim=0) / steps**0.5
     assert ((drawn.mean(dim=0) - truth).abs() < 4.5 * error).all()
-    published = pools(Sampled(rate), x, labels, loss=loss, steps=steps).mean(dim=0)
+    published = pools(x, labels, loss=loss, steps=steps, rate=rate).mean(dim=0)
     assert (published < 0.7 * truth).all()
 
 
@@ -194,15 +200,16 @@ def test_a_resumed_head_draws_the_same():
     assert gradients(head, x, labels)["loss"] != found[0]  # the next step draws others
 
 
-def among(drawn):
+@dataclass(frozen=True)
+class Among(Engine):
     """The truth of what is drawn: the reference over these classes alone."""
 
-    def negatives(x, classes, sample, labels, loss):
-        offset = None if classes.offset is None else classes.offset[drawn]
-        some = type(classes)(classes.weight[drawn], offset, drawn)
-        return reference(x, some, sample, labels, loss)
+    drawn: torch.Tensor
 
-    return negatives
+    def __call__(self, query, held, workspace, ranks=ALONE):
+        offset = None if held.offset is None else held.offset[self.drawn]
+        some = Held(held.weight[self.drawn], offset, self.drawn)
+        return Reference()(query, some, workspace)
 
 
 WITH_CLASSES = [
@@ -214,7 +221,7 @@ WITH_CLASSES = [
 def test_the_loss_is_that_of_the_drawn_classes(name):
     head, x, labels = made(Sampled(0.3, Chunked(7)), name)
     drawn = head.backend.draw(CLASSES, labels, 0)
-    truth = gradients(*made(among(drawn), name))
+    truth = gradients(*made(Among(drawn), name))
     for key, value in gradients(head, x, labels).items():
         torch.testing.assert_close(value, truth[key], rtol=1e-10, atol=1e-10)
 
@@ -228,7 +235,7 @@ def test_an_attached_optimizer_moves_the_weight_by_the_drawn_classes(name):
         if one is head:
             head.attach_optimizer(optimizer)
         for step in range(3):
-            truth.backend = among(Sampled(0.3).draw(CLASSES, labels, step))
+            truth.backend = Among(Sampled(0.3).draw(CLASSES, labels, step))
             optimizer.zero_grad()
             one(x, labels).backward()
             optimizer.step()
@@ -255,7 +262,7 @@ def test_several_labels_and_ignored_rows():
     known = known[known != 33]  # without mass
     drawn = head.backend.draw(CLASSES, known, 0)
     assert set(known.tolist()) <= set(drawn.tolist())
-    truth = gradients(made(among(drawn), **keywords)[0], x, several, label_mass=mass)
+    truth = gradients(made(Among(drawn), **keywords)[0], x, several, label_mass=mass)
     found = gradients(head, x, several, label_mass=mass)
     for key, value in found.items():
         torch.testing.assert_close(value, truth[key], rtol=1e-10, atol=1e-10)

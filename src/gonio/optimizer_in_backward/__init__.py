@@ -6,6 +6,7 @@ gradient to, and each backward pass that reaches the weight a `Step`. Classes th
 """
 
 from gonio.optimizer_in_backward.attachable import Attachable
+from gonio.optimizer_in_backward.guard import past_guards
 from gonio.optimizer_in_backward.mover import Mover
 
-__all__ = ["Attachable", "Mover"]
+__all__ = ["Attachable", "Mover", "past_guards"]

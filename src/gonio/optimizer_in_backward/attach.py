@@ -1,16 +1,21 @@
 """What an optimizer can be attached to, and what it is that is attached."""
 
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from gonio.engines.seam import Classes, Negatives, Update
+from gonio.columns import ClassWeights
+from gonio.engines import Backend, engine_of
+from gonio.engines.seam import Engine, Held, Query
+from gonio.engines.workspace import Workspace
+from gonio.equation import margin_loss
 from gonio.loss import Loss
-from gonio.margin_loss import margin_loss
 from gonio.optimizer_in_backward.applied import MEND, Applied
-from gonio.rules.facts import Memory, Sample
+from gonio.ranks import ALONE, Ranks
+from gonio.rules.facts import Memory
 from gonio.targets import Targets
 
 SUPPORTED = (SGD, Adam, AdamW)
@@ -31,20 +36,10 @@ NARROW = (
 )
 
 
-class Tiled(Protocol):
-    """A backend that hands the gradient of the weight over piece by piece."""
-
-    def into(self, update: Update) -> Negatives:
-        """The same backend, with where it hands it to."""
-
-    def clear(self) -> None:
-        """Give the memory of that gradient back."""
-
-
 def attachable(
     optimizer: Optimizer,
     weight: nn.Parameter | None,
-    backend: Negatives,
+    backend: Backend,
     loss: Loss,
     memory: Memory,
 ) -> nn.Parameter:
@@ -73,7 +68,7 @@ def attachable(
             )
     if weight.dtype == torch.float16:
         raise TypeError(NARROW)
-    tiled(backend)
+    check_hands_over(backend)
     passes = count_passes(weight, loss, memory)
     if passes > 1:
         raise ValueError(
@@ -102,40 +97,46 @@ def group_of(optimizer: Optimizer, weight: nn.Parameter) -> dict[str, Any]:
     )
 
 
-def tiled(backend: Negatives) -> Tiled:
-    """A backend, known to hand the gradient over piece by piece.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if not hasattr(backend, "into"):
-        name = getattr(backend, "__name__", backend)
-        raise ValueError(
-            f"backend: {name!r} makes the whole gradient of the weight at once; build the head with "
-            "backend='chunked' for attach_optimizer"
-        )
-    found: Any = backend
-    known: Tiled = found
-    return known
-
-
 def is_hooked(weight: Tensor) -> bool:
     """Whether somebody waits for the gradient of the weight."""
     return bool(weight._backward_hooks or weight._post_accumulate_grad_hooks)
 
 
+@dataclass(frozen=True)
+class _Asked(Engine):
+    """Answers with numbers that a loss may depend on."""
+
+    answers: list[Tensor]
+
+    def __call__(
+        self, query: Query, held: Held, workspace: Workspace, ranks: Ranks = ALONE
+    ) -> Tensor:
+        self.answers.append(query.x.new_zeros(len(query.x), requires_grad=True))
+        return self.answers[-1]
+
+
 def count_passes(weight: Tensor, loss: Loss, memory: Memory) -> int:
     """How often backward would go over all classes: as often as the loss depends on an answer."""
-    answers: list[Tensor] = []
-
-    def asked(x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss) -> Tensor:
-        answers.append(x.new_zeros(len(x), requires_grad=True))
-        return answers[-1]
-
+    asked = _Asked([])
     dtype = torch.promote_types(weight.dtype, torch.float32)
     x = torch.ones(1, weight.shape[-1], dtype=dtype, device=weight.device, requires_grad=True)
     label = Targets(torch.zeros(1, 1, dtype=torch.int64, device=weight.device))
     with torch.enable_grad():
-        total = margin_loss(x, Classes(weight), label, loss, asked, memory).losses.sum()
-        slopes = torch.autograd.grad(total, answers, allow_unused=True)
+        columns = ClassWeights(weight, loss.score, asked, Workspace())
+        total = margin_loss(x, label, loss, columns, memory).losses.sum()
+        slopes = torch.autograd.grad(total, asked.answers, allow_unused=True)
     return sum(slope is not None for slope in slopes)
+
+
+def check_hands_over(backend: Backend) -> None:
+    """Refuse a backend that makes the whole gradient of the weight at once.
+
+    Raises:
+        ValueError: it does.
+    """
+    engine = engine_of(backend)
+    if not engine.capabilities.hands_over:
+        raise ValueError(
+            f"backend: {engine} makes the whole gradient of the weight at once; build the head with "
+            "backend='chunked' for attach_optimizer"
+        )

@@ -23,6 +23,9 @@ WRITTEN = (
     "written; call head.catch_up() before you write to it"
 )
 
+past_guards = torch._C.DisableTorchFunctionSubclass
+"""A context in which guarded tensors are what they hold."""
+
 FACTS = {
     *(
         getattr(Tensor, name).__get__
@@ -93,7 +96,7 @@ class Guard:
     def touched(self, function: Callable[..., Any], args: Any, keywords: dict[str, Any]) -> Any:
         """What torch does in the place of a function that is called with one of the tensors."""
         if function in FACTS:
-            with torch._C.DisableTorchFunctionSubclass():
+            with past_guards():
                 return function(*args, **keywords)
         if self.is_moving and function in OVERWRITES and self.holds(args[0]):
             return _overwritten(function, args, keywords)
@@ -127,7 +130,7 @@ class Guard:
 
 def unguarded(tensor: Tensor) -> Tensor:
     """Another tensor on the same memory, without a gradient."""
-    with torch._C.DisableTorchFunctionSubclass():
+    with past_guards():
         return tensor.detach()
 
 

@@ -7,13 +7,11 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 from torch.optim import SGD, Optimizer
 
-from gonio.engines import Sampled
-from gonio.engines.seam import Classes, Negatives
+from gonio.engines import Backend, Sampled
 from gonio.loss import Loss
-from gonio.margin_loss import Result, margin_loss
 from gonio.optimizer_in_backward.applied import APPLIED, MEND, Applied
-from gonio.optimizer_in_backward.attach import HELD, HOOKED, NARROW, attachable, is_hooked, tiled
-from gonio.optimizer_in_backward.guard import INTERRUPTED, Guard
+from gonio.optimizer_in_backward.attach import HELD, HOOKED, NARROW, attachable, is_hooked
+from gonio.optimizer_in_backward.guard import INTERRUPTED, Guard, past_guards
 from gonio.optimizer_in_backward.lazy import LazyRows
 from gonio.optimizer_in_backward.rounding import Rounding
 from gonio.optimizer_in_backward.step import Step, rows_of_state
@@ -51,13 +49,12 @@ class Mover:
         self,
         optimizer: Optimizer,
         weight: nn.Parameter | None,
-        backend: Negatives,
+        backend: Backend,
         loss: Loss,
         memory: Memory,
     ) -> None:
         self.optimizer = optimizer
         self.weight = attachable(optimizer, weight, backend, loss, memory)
-        tiled(backend).clear()
         self.moves = 0
         """Backward passes that moved the weight."""
         self.guard = Guard(self.catch_up)
@@ -113,29 +110,18 @@ class Mover:
                 f"(attach_optimizer); run a single process, {MEND}"
             )
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def losses(
-        self,
-        x: Tensor,
-        classes: Classes,
-        targets: Targets,
-        loss: Loss,
-        backend: Negatives,
-        memory: Memory,
-    ) -> Result:
-        """`gonio.margin_loss.margin_loss`, whose backward moves the weight."""
-        if classes.weight is not self.weight:
+    def begin(self, weight: Tensor | None, targets: Targets, step: int) -> "Pass":
+        """What takes the gradient of the weight, for a forward pass at a step of the head.
+
+        Raises:
+            RuntimeError: the weight is another than the one that was attached.
+        """
+        if weight is not self.weight:
             raise RuntimeError(
                 "head.weight: it is another tensor than the one that was attached; build the optimizer "
                 "with it and call head.attach_optimizer() again"
             )
-        update = Pass(self, targets.labels, memory.step)
-        # the own classes are among those that are drawn, and class 0 never waits
-        self.catch_up(backend.drawn if isinstance(backend, Sampled) else None)
-        with torch._C.DisableTorchFunctionSubclass():  # the rest of the classes may go on waiting
-            result = margin_loss(x, classes, targets, loss, tiled(backend).into(update), memory)
-        result.losses.register_hook(update.open)  # type: ignore[no-untyped-call]
-        return result
+        return Pass(self, targets.labels, step)
 
     def _is_interrupted(self) -> bool:
         rows = rows_of_state(self.optimizer, self.weight).values()
@@ -156,7 +142,7 @@ class Mover:
 
 
 class Pass:
-    """From one forward to its backward; see `gonio.engines.seam.Update`.
+    """From one forward to its backward; see `gonio.engines.workspace.Update`.
 
     Args:
         mover: of the head.
@@ -170,6 +156,10 @@ class Pass:
         self._own = torch.unique(torch.cat([labels.flatten(), labels.new_zeros(1)]))
         self._step: Step | None = None
 
+    def follow(self, losses: Tensor) -> None:
+        """Begin where backward comes to the losses of that forward pass."""
+        losses.register_hook(self.open)  # type: ignore[no-untyped-call]
+
     def open(self, _: Tensor) -> None:
         """Begin a backward pass.
 
@@ -179,7 +169,7 @@ class Pass:
         mover = self._mover
         weight = mover.weight
         try:
-            with torch._C.DisableTorchFunctionSubclass():
+            with past_guards():
                 node = get_gradient_edge(weight).node
             reaches = torch._C._will_engine_execute_node(node)
         except RuntimeError:  # torch.autograd.grad asks for the gradient of the weight itself
@@ -198,12 +188,12 @@ class Pass:
         self._step = Step(mover.optimizer, weight, self._own, mover.guard, mover.lazy, rounding)
 
     def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
-        """See `gonio.engines.seam.Update`."""
+        """See `gonio.engines.workspace.Update`."""
         if self._step is not None:
             self._step.take(rows, gradient)
 
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
-        """See `gonio.engines.seam.Update`."""
+        """See `gonio.engines.workspace.Update`."""
         step, self._step = self._step, None
         assert step is not None, "a loss is differentiated before the weight"
         step.finish(classes, gradient)
