@@ -2,9 +2,9 @@
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from gonio.columns import ClassWeights
+from gonio.engines.blocks import summed
 from gonio.engines.seam import Held, Query
 from gonio.loss import Loss
 from gonio.rules.facts import Embedded, Memory, Sample
@@ -43,18 +43,19 @@ def anchor_loss(
     share = len(labels) / (len(torch.unique(labels)) * is_same.sum(dim=1).to(x.dtype))
     attracted = share * loss.penalty(torch.full_like(hardest, -torch.inf), hardest)
 
-    def repelled(anchors: Tensor, classes: Tensor, x: Tensor) -> Tensor:
-        asking = Embedded(anchors.to(x.dtype))
-        none = asking.full(0.0)
-        row = Sample(loss.scale(asking, memory), lambda: asking.norm, none, none, none)
+    learned = {name: one for name, one in memory.kept.items() if one.requires_grad}
+
+    def repelled(first: int, anchors: Tensor, x: Tensor, *kept: Tensor) -> Tensor:
+        asking, none = Embedded(anchors.to(x.dtype)), x.new_zeros(len(anchors))
+        now = memory._replace(kept={**memory.kept, **dict(zip(learned, kept, strict=True))})
+        row = Sample(loss.scale(asking, now), lambda: asking.norm, none, none, none)
+        classes = columns.first + first + torch.arange(len(anchors), device=labels.device)
         query = Query(asking.x, row, classes[:, None], loss.negative, loss.pool, loss.score)
         pool = columns.engine(query, Held(x, None, labels), columns.workspace)
         return loss.penalty(pool, torch.full_like(pool, torch.inf)).sum()
 
-    weight, total = columns.held.weight, x.new_zeros(())
-    size = max(64, BLOCK // max(1, *x.shape))
-    for first in range(0, len(weight), size):
-        part = weight[first : first + size]
-        classes = columns.first + first + torch.arange(len(part), device=labels.device)
-        total = total + checkpoint(repelled, part, classes, x, use_reentrant=False)
+    weight, total = columns.held.weight, x.sum() * 0
+    if len(weight):
+        size = max(64, BLOCK // max(1, *x.shape))
+        total = summed(repelled, size, weight, x, *learned.values())
     return attracted + columns.ranks.sum(total, x) / columns.num

@@ -5,15 +5,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from gonio.base.geometry import angle_between, angle_of, unit
 from gonio.columns.seam import Columns, Own
 from gonio.engines import tile
+from gonio.engines.blocks import summed
 from gonio.engines.seam import Engine, Held, Query
 from gonio.engines.workspace import Workspace
 from gonio.ranks import ALONE, Ranks
-from gonio.rules.facts import Embedded
+from gonio.rules.facts import Embedded, Sample
 from gonio.rules.score import Score
 
 MANY = 16
@@ -99,21 +99,21 @@ class ClassWeights(Columns):
 
     def weighted_sum(self, query: Query, weight: Tensor) -> Tensor:
         """See `Columns`. A block of classes at a time, there and back."""
-        size = max(64, BLOCK // max(1, len(query.x)))
+        size, given = max(64, BLOCK // max(1, len(query.x))), self.held.offset
+        none = query.x.new_zeros(0)
 
-        def summed(first: int, held: Tensor, offset: Tensor | None) -> Tensor:
-            cosine = tile.products(query.x, held, query.score)
-            scores = tile.modulated(cosine, offset, query.sample, query.negative)
-            is_own = tile.is_own(query.labels - first, None, len(held))
-            return scores.masked_fill(is_own, 0) @ weight[first : first + len(held)]
+        def block(first: int, rows: Tensor, x: Tensor, offset: Tensor, *facts: Tensor) -> Tensor:
+            part = slice(first, first + len(rows))
+            cosine = tile.products(x, rows, query.score)
+            shift = None if given is None else offset[part]
+            scores = tile.modulated(cosine, shift, Sample(*facts), query.negative)
+            is_own = tile.is_own(query.labels - first, None, len(rows))
+            return scores.masked_fill(is_own, 0) @ weight[part]
 
-        total = query.x.new_zeros(len(query.x))
-        for first in range(0, len(self.held.weight), size):
-            held, offset, _ = (
-                None if one is None else one[first : first + size] for one in self.held
-            )
-            total = total + checkpoint(summed, first, held, offset, use_reentrant=False)
-        return total
+        if len(self.held.weight) == 0:
+            return query.x.sum(dim=1) * 0
+        offset = none if given is None else given
+        return summed(block, size, self.held.weight, query.x, offset, *query.sample.facts())
 
     def answer(self, query: Query, held: Held, workspace: Workspace) -> Tensor:
         """A query, over some of the columns."""

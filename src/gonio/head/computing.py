@@ -9,6 +9,7 @@ from gonio.columns import BatchColumns, ClassWeights, Columns, Drawn, Replicated
 from gonio.engines import Sampled, engine_of
 from gonio.engines.workspace import Workspace
 from gonio.equation import Result, margin_loss
+from gonio.head.agreement import LOOKS, check_agreement
 from gonio.head.batch import Batch
 from gonio.head.reading import Reads
 from gonio.loss import Loss
@@ -21,8 +22,13 @@ from gonio.rules.number import at_step_in_tensors
 class Computes(Attachable, Reads):
     """Losses of the samples of a batch, by the loss and the backend of a head."""
 
+    _looks = 0
+
     def _ranks(self, *, is_training: bool) -> Ranks:
         """The processes whose samples meet: all of them in training, where anything asks for more than one."""
+        if is_training and self.weight is not None and self._looks < LOOKS:
+            self._looks += 1
+            check_agreement(self.weight)
         return present_ranks() if is_training and self._sees_batch else ALONE
 
     def _result(self, batch: Batch, ranks: Ranks, *, is_training: bool) -> Result:
