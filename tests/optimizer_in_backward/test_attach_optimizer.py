@@ -186,6 +186,30 @@ def test_smoothing_and_what_is_learned_beside_the_weight(loss):
     assert_trains_alike(loss=loss, label_smoothing=0.1)
 
 
+def test_smoothing_of_weighted_classes_is_refused_before_anything_moves():
+    weight = torch.arange(1.0, CLASSES + 1)
+    assert_trains_alike(loss="softmax", class_weight=weight)
+    training = Training(loss="softmax", class_weight=weight, label_smoothing=0.1)
+    before = training.head.weight.detach().clone()
+    with pytest.raises(ValueError, match=r"label_smoothing: with class_weight .*attach_optimizer"):
+        training.loss()
+    assert torch.equal(training.head.weight, before)
+
+
+@dataclass(frozen=True)
+class ReadsCenters:
+    """A term with a gradient in the own class weights, beside that of their scores."""
+
+    def __call__(self, facts):
+        return (facts.centers[:, 0] * torch.arange(1, DIM + 1)).sum(dim=1)
+
+
+@pytest.mark.parametrize("tile", [4, CLASSES])
+def test_a_term_that_reads_class_weights(tile):
+    loss = gonio.Loss(scale=gonio.rules.Fixed(4.0), terms=(ReadsCenters(), ReadsCenters()))
+    assert_trains_alike(loss=loss, backend=Chunked(tile))
+
+
 @pytest.mark.parametrize("ignored", [2, 0, 99])
 def test_ignored_rows(ignored):
     assert_trains_alike(loss="arcface", ignore_index=ignored)
@@ -363,7 +387,7 @@ def forgets(parameters):
         (lambda p: SGD(p, differentiable=True), {}, ValueError, "differentiable=False"),
         (lambda p: Adam(p, capturable=True), {}, ValueError, "capturable=False"),
         (SGD, {"dtype": torch.float16}, TypeError, "head.weight: got float16.*bfloat16"),
-        (SGD, {"backend": "reference"}, ValueError, "backend: 'reference' .*'chunked'"),
+        (SGD, {"backend": "reference"}, ValueError, r"backend: Reference\(\) .*'chunked'"),
         (SGD, {"backend": Reference()}, ValueError, "backend: .*'chunked'"),
     ],
 )

@@ -192,6 +192,11 @@ class Pass:
         if self._step is not None:
             self._step.take(rows, gradient)
 
+    def add(self, classes: Tensor, gradient: Tensor) -> None:
+        """See `gonio.engines.workspace.Update`."""
+        if self._step is not None:
+            self._step.add(classes, gradient)
+
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
         """See `gonio.engines.workspace.Update`."""
         step, self._step = self._step, None

@@ -60,6 +60,7 @@ class Step:
         self._own_list: list[int] = self._own.tolist()
         self._own_weight, self._own_before = self._at(self._own)
         self._own_gradient = torch.zeros_like(self._own_weight)
+        self._added: list[tuple[Tensor, Tensor]] = []
         self._is_taken = torch.zeros(len(self._weight), dtype=torch.bool, device=own.device)
         self._has_begun = False
 
@@ -79,16 +80,18 @@ class Step:
         state = before | copy.deepcopy(self._shared)  # a step of each tile is one of the counter
         self._put(rows, weight, self._stepped(weight, gradient, state))
 
+    def add(self, classes: Tensor, gradient: Tensor) -> None:
+        """Keep the gradient of own classes for the end."""
+        self._added.append((self._rows_of(classes), _flat(gradient).to(self._dtype)))
+
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
         """Step the own rows, and leave the state as the ordinary optimizer would."""
         self._begin()
         if self._lazy is None:
             self._take_the_rest()
-        total = self._own_gradient
         if gradient is not None:
-            gradient = _flat(gradient).to(self._dtype)
-            total = _added(self._own, total, self._rows_of(classes), gradient)
-        weight = self._own_weight
+            self.add(classes, gradient)
+        total, weight = self._total(), self._own_weight
         state = self._stepped(weight, total, self._own_before | self._shared)
         self._put(self._own, weight, state)
         shared = {name: value for name, value in state.items() if not _has_rows(value, total)}
@@ -104,6 +107,14 @@ class Step:
         has_moved = self._is_taken.view(len(self._parameter), -1)[:, 0]
         is_first = "momentum_buffer" not in self._before
         self._lazy.step(self._group, self._rounding, makes_momentum=is_first, has_moved=has_moved)
+
+    def _total(self) -> Tensor:
+        """The whole gradient of the own rows: that of the pool, and what was added, in the order it came."""
+        rows, gradients = zip((self._own, self._own_gradient), *self._added, strict=True)
+        place = torch.cat(rows)
+        count = torch.unique(place, return_counts=True)[1]
+        ordered = torch.cat(gradients)[place.argsort(stable=True)]
+        return torch.segment_reduce(ordered, "sum", lengths=count, axis=0)
 
     def _begin(self) -> None:
         if not self._has_begun:
@@ -165,14 +176,6 @@ def rows_of_state(optimizer: Optimizer, weight: Tensor) -> dict[str, Tensor]:
     """What the optimizer keeps for each number of the weight."""
     state = optimizer.state.get(weight, {})
     return {name: value for name, value in state.items() if _has_rows(value, weight)}
-
-
-def _added(own: Tensor, total: Tensor, rows: Tensor, gradient: Tensor) -> Tensor:
-    """(n, dim) totals of the `own` rows, and the (m, dim) gradients of `rows` in the order they come."""
-    place = torch.cat([own, rows])
-    count = torch.unique(place, return_counts=True)[1]
-    ordered = torch.cat([total, gradient])[place.argsort(stable=True)]
-    return torch.segment_reduce(ordered, "sum", lengths=count, axis=0)
 
 
 def _flat(of_classes: Tensor) -> Tensor:
