@@ -17,21 +17,19 @@ negatives; and the margin of a label is weighted by its mass too:
 What a negative rule reads of such a sample is the mean over its labels, weighted by mass.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from gonio.columns.seam import Columns, Own
+from gonio.columns.seam import Columns
 from gonio.engines.seam import Query
 from gonio.loss import Loss
-from gonio.rules.curve import Curve, reads_sample
+from gonio.pairs import column, pairs
 from gonio.rules.facts import Change, Embedded, Facts, Memory, Sample
 from gonio.rules.mining import Everything
 from gonio.rules.number import replaced
-from gonio.rules.pool import Pool
 from gonio.rules.quantity import Quantity
 from gonio.rules.state import Statistic, parts
 from gonio.targets import Targets
@@ -67,7 +65,7 @@ def margin_loss(
     """
     targets, embedded = targets.merged(), Embedded(embeddings)
     own = columns.own(embedded, targets.places)
-    facts = _facts(embedded, own, targets, loss, columns, memory)
+    facts = pairs(embedded, own, targets, loss, columns, memory)
     now, later = updates(loss, facts, targets)
     facts = facts.after(now)
 
@@ -87,7 +85,7 @@ def margin_loss(
         embedded.x if loss.score.unit_embedding else embeddings,
         Sample(scale, lambda: embedded.norm, *means),
         targets.names,
-        replaced(loss.negative, Quantity, lambda quantity: _column(targets.mean, quantity(facts))),
+        replaced(loss.negative, Quantity, lambda quantity: column(quantity(facts), targets.mean)),
         targets.pool(loss.pool),
         loss.score,
         loss.bound,
@@ -119,54 +117,3 @@ def updates(
     for statistic in statistics:
         (now if statistic.is_current else later).update(statistic.update(samples))
     return now, later
-
-
-def _facts(
-    embedded: Embedded, own: Own, targets: Targets, loss: Loss, columns: Columns, memory: Memory
-) -> Facts:
-    """Of every sample with each of its labels."""
-    labels, is_one = targets.places.flatten(), targets.mass is None
-
-    def centers() -> Tensor:
-        return columns.directions(labels)
-
-    def nearest() -> Tensor:
-        found = facts.centers
-        best = (facts.x.detach()[:, None] * found.detach()).sum(dim=2).argmax(dim=1)
-        return found[torch.arange(len(found), device=found.device), best]
-
-    def pool_over_columns(
-        rule: Curve, pool: Pool, *, scale: float = 1.0, x: Tensor | None = None
-    ) -> Tensor:
-        query = Query(
-            facts.x if x is None else x,
-            facts.sample(torch.full_like(facts.cosine, scale)),
-            labels[:, None],
-            replaced(rule, Quantity, lambda quantity: _column(None, quantity(facts))),
-            pool,
-            replace(loss.score, unit_embedding=True, unit_weight=True),
-            None if reads_sample(rule) else scale,
-        )
-        return columns.pool(query)
-
-    facts = Facts(
-        labels,
-        memory,
-        pool_over_columns,
-        embeddings=embedded.embeddings if is_one else lambda: targets.each(embedded.embeddings),
-        x=lambda: targets.each(embedded.x),
-        norm=lambda: targets.each(embedded.norm),
-        cosine=own.cosine,
-        angle=lambda: own.angle,
-        centers=centers,
-        own=nearest,
-    )
-    return facts
-
-
-def _column(mean: Callable[[Tensor], Tensor] | None, value: Tensor) -> Tensor:
-    """A quantity, (rows,) or (), as a constant that meets columns."""
-    value = value.detach()
-    if value.ndim == 0:
-        return value
-    return (value if mean is None else mean(value))[:, None]

@@ -34,7 +34,7 @@ def test_a_loss_of_ours_passes(gonio):
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("cosface")
     for check in POINTS:
-        assert f"  {check} " in result.out
+        assert f" {check} " in result.out
     assert " fail " not in result.out
     assert "largest error against the reference engine" in result.out
 
@@ -110,9 +110,10 @@ def test_the_current_folder_is_looked_in(gonio, tmp_path, monkeypatch):
         (["arcface", "--set", "margin=28.6"], "if degrees were meant, write 0.4992"),
         ([RIGHT, "--set", "margni=0.3"], "--set margni"),
         ([RIGHT, "--as", "arcfaec"], "did you mean 'arcface'?"),
-        ([RIGHT, "--as", "[1]"], "give a name or {name: NAME, SETTING: VALUE}"),
-        ([RIGHT, "--num-classes", "1"], "--num-classes: 1 is below 2"),
-        ([RIGHT, "--embedding-dim", "2"], "--embedding-dim: 2 is below 3"),
+        ([RIGHT, "--as", "{margin: 1}"], "give a name or {name: NAME, SETTING: VALUE}"),
+        (["arcface", "--set", "margin={values: [0.1]}"], "margin: 1 numbers for 13 classes"),
+        ([RIGHT, "--num-classes", "1"], "--num-classes: got 1; it must be in [2, 65535]"),
+        ([RIGHT, "--embedding-dim", "2"], "--embedding-dim: got 2; it must be in [3, 65535]"),
         ([], "required: NAME"),
     ],
 )

@@ -52,6 +52,9 @@ class Inherits(Rows):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
 
+def ends():
+    raise SystemExit(0)
+
 ready = Rows(3, 4)
 number = 3
 
@@ -97,6 +100,8 @@ def test_is_called_as_it_wants(form, scale):
     ("name", "said"),
     [
         ("no_such_package:X", "No module named 'no_such_package'"),
+        ("os:abort", "it is a builtin_function_or_method; name a class"),
+        ("forms_of_losses:ends", "it cannot be made: SystemExit: 0"),
         ("forms_of_losses:Rosw", "has no attribute 'Rosw'"),
         ("forms_of_losses:ready", "it is a Rows; name a class"),
         ("forms_of_losses:number", "it is a int; name a class"),

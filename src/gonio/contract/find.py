@@ -84,10 +84,10 @@ def imported(name: str, settings: Mapping[str, Any]) -> Subject:
         ConfigError: it cannot be imported, made or called.
     """
     with isolated():
-        attribute = importing.imported(name)
+        attribute = importing.imported(name, (name,))
     if isinstance(attribute, Loss):
         return of_loss(name, attribute)
-    if isinstance(attribute, nn.Module) or not callable(attribute):
+    if not (inspect.isclass(attribute) or inspect.isfunction(attribute)):
         raise ConfigError(
             f"{name}: it is a {type(attribute).__name__}; name a class, or a function that makes one"
         )
@@ -108,7 +108,7 @@ def imported(name: str, settings: Mapping[str, Any]) -> Subject:
     try:
         with isolated():
             made = make(PRIMES)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{name}: it cannot be made: {importing.said(error)}") from error
     if isinstance(made, Loss):
         return of_loss(name, made)

@@ -7,8 +7,9 @@ it needs from one batch to the next is a `Workspace` of whoever asks.
 """
 
 import warnings
+from collections.abc import Callable
 
-from gonio.base.errors import ConfigError
+from gonio.base.errors import ConfigError, unknown_name
 from gonio.engines.auto import Auto
 from gonio.engines.chunked import Chunked
 from gonio.engines.reference import Reference
@@ -27,13 +28,33 @@ __all__ = [
     "Sampled",
     "check_backend",
     "engine_of",
+    "maker",
     "named",
 ]
 
 Backend = Engine | Sampled
 """What a head computes with."""
 
-NAMED = {"auto": Auto, "reference": Reference, "chunked": Chunked}
+NAMED: dict[str, Callable[[], Backend]] = {
+    "auto": Auto,
+    "reference": Reference,
+    "chunked": Chunked,
+}
+"""What needs no settings."""
+
+
+MAKERS: dict[str, Callable[..., Backend]] = {**NAMED, "fused": Fused, "sampled": Sampled}
+
+
+def maker(name: str) -> Callable[..., Backend]:
+    """What makes a backend of this name; its arguments are the backend's settings.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    if name not in MAKERS:
+        raise unknown_name("backend", name, MAKERS)
+    return MAKERS[name]
 
 
 def named(backend: str | Backend) -> Backend:

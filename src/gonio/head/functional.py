@@ -11,10 +11,10 @@ from gonio.engines import Reference
 from gonio.engines.seam import Engine
 from gonio.engines.workspace import Workspace
 from gonio.equation import margin_loss as equation
+from gonio.head.labels import read_targets
 from gonio.head.settings import as_loss
 from gonio.loss import Loss
 from gonio.rules.facts import Memory
-from gonio.targets import read_targets
 
 
 def margin_loss(

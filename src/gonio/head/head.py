@@ -11,6 +11,7 @@ from gonio.base.numbers import whole_number
 from gonio.engines import Backend, engine_of
 from gonio.engines.workspace import Workspace
 from gonio.head.computing import Computes
+from gonio.head.labels import check_smoothing
 from gonio.head.logits import plain_logits
 from gonio.head.measure import among_batch, among_classes
 from gonio.head.reduction import Reduction, check_reduction, reduced
@@ -20,7 +21,6 @@ from gonio.loss import Loss
 from gonio.optimizer_in_backward import Mover
 from gonio.rules.facts import Memory
 from gonio.rules.state import Sizes
-from gonio.targets import check_smoothing
 
 
 class Head(Computes):

@@ -7,9 +7,9 @@ from gonio.base.arrays import Rows, read_weights
 from gonio.base.checks import check_embeddings
 from gonio.head.batch import Batch
 from gonio.head.checked import checked_labels, checked_losses
+from gonio.head.labels import check_several_labels, read_targets
 from gonio.head.reduction import Reduction, relative
 from gonio.head.settings import HasSettings
-from gonio.targets import check_several_labels, read_targets
 
 
 class Reads(HasSettings):

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from gonio import engines, losses
 from gonio.engines import Backend
 from gonio.engines.workspace import LastStep, Workspace
+from gonio.head.labels import check_smoothing
 from gonio.head.state import KeepsState
 from gonio.loss import Loss
 from gonio.rules.state import Sizes, states
-from gonio.targets import check_smoothing
 
 
 def as_loss(loss: str | Loss, num_classes: int) -> Loss:

@@ -10,23 +10,45 @@ import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gonio.base.durable import sha256, sync, write_json, write_tensors
+from gonio.base.durable import naming, sha256, sync, write_json, write_tensors
 from gonio.base.errors import CheckpointError
+from gonio.runs.about import Facts
+from gonio.runs.records import DamagedError, read_record, write_record
 
-FORMAT = 1
 KEPT = 2
 """How many checkpoints stay."""
 
-DAMAGE = (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, SafetensorError)
+DAMAGE = (
+    FileNotFoundError,
+    NotADirectoryError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RecursionError,
+    SafetensorError,
+    DamagedError,
+)
 """What reading a checkpoint raises that is not whole; other errors of the disk say nothing of it."""
 
 TENSORS, FACTS, MANIFEST = "tensors.safetensors", "facts.json", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What `facts.json` says.
+
+    Attributes:
+        step: steps taken.
+        run: that it is of.
+    """
+
+    step: int
+    run: Facts
 
 
 @dataclass(frozen=True)
@@ -35,45 +57,51 @@ class Checkpoint:
 
     Attributes:
         step: steps taken.
+        run: that it is of.
         tensors: name -> tensor, on the CPU.
-        facts: what else must be known to go on, plain values.
     """
 
     step: int
+    run: Facts
     tensors: dict[str, Tensor]
-    facts: dict[str, Any]
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Add a checkpoint to `folder` and drop those that are older than the newest two."""
-    final = folder / f"step-{checkpoint.step:09d}"
+    """Add a checkpoint to `folder` and drop those that are older than the newest two.
+
+    Raises:
+        OSError: names the checkpoint.
+    """
+    final = _path(folder, checkpoint.step)
     if final.exists():
         return
-    folder.mkdir(exist_ok=True)
-    for leftover in folder.glob(".part-*"):
-        shutil.rmtree(leftover)
-    part = folder / f".part-{final.name}"
-    part.mkdir()
-    write_tensors(part / TENSORS, checkpoint.tensors)
-    write_json(part / FACTS, {"format": FORMAT, "step": checkpoint.step} | checkpoint.facts)
-    digests = {name: sha256(part / name) for name in (TENSORS, FACTS)}
-    write_json(part / MANIFEST, {"sha256": digests})
-    os.rename(part, final)
-    sync(folder)
-    for old in _saved(folder)[KEPT:]:
-        doomed = old.with_name(f".part-{old.name}")
-        os.rename(old, doomed)
-        shutil.rmtree(doomed)
+    with naming(final):
+        folder.mkdir(exist_ok=True)
+        _clear(folder)
+        part = folder / f".part-{final.name}"
+        part.mkdir()
+        write_tensors(part / TENSORS, checkpoint.tensors)
+        write_record(part / FACTS, Saved(checkpoint.step, checkpoint.run))
+        digests = {name: sha256(part / name) for name in (TENSORS, FACTS)}
+        write_json(part / MANIFEST, {"sha256": digests})
+        os.rename(part, final)
+        sync(folder)
+        for old in _saved(folder)[KEPT:]:
+            doomed = old.with_name(f".part-{old.name}")
+            os.rename(old, doomed)
+            shutil.rmtree(doomed)
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint that is whole, or None where none was ever saved.
 
     A damaged one is renamed to `.corrupt-step-...` with a warning, and the one before it is taken.
+    What a crash left half saved is removed.
 
     Raises:
         CheckpointError: there are checkpoints and none is whole, or one is of a newer format.
     """
+    _clear(folder)
     for path in _saved(folder):
         try:
             return _load(path)
@@ -90,6 +118,16 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
     return None
 
 
+def _clear(folder: Path) -> None:
+    """Remove what is half saved or half dropped."""
+    for leftover in folder.glob(".part-*"):
+        shutil.rmtree(leftover)
+
+
+def _path(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:09d}"
+
+
 def _saved(folder: Path) -> list[Path]:
     """The newest first."""
     return sorted(folder.glob("step-*"), reverse=True)
@@ -100,7 +138,7 @@ def _load(path: Path) -> Checkpoint:
     for name in (TENSORS, FACTS):
         if sha256(path / name) != digests[name]:
             raise ValueError(f"{name} is not what was saved")
-    facts = json.loads((path / FACTS).read_bytes())
-    if facts.pop("format") != FORMAT:
-        raise CheckpointError(f"{path} is of a newer format; a newer gonio wrote it, use that")
-    return Checkpoint(facts.pop("step"), load_file(path / TENSORS), facts)
+    saved = read_record(Saved, path / FACTS)
+    if saved.step < 0 or path != _path(path.parent, saved.step):
+        raise ValueError(f"{FACTS} is that of step {saved.step}")
+    return Checkpoint(saved.step, saved.run, load_file(path / TENSORS))

@@ -1,21 +1,27 @@
+import json
 import os
 import shutil
 
 import pytest
 import torch
 
+from gonio.base.durable import sha256
 from gonio.base.errors import CheckpointError
-from gonio.train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from gonio.data import Fingerprint
+from gonio.runs.about import Facts
+from gonio.runs.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+
+RUN = Facts({"seed": 7}, Fingerprint(identities=3, images=9, names="n", files="f", pixels="p"))
 
 
 def checkpoint(step):
     tensors = {"a.weight": torch.full((3, 2), float(step)), "step": torch.tensor(step)}
-    return Checkpoint(step, tensors, {"settings": {"seed": 7}})
+    return Checkpoint(step, RUN, tensors)
 
 
 def assert_same(found, step):
     expected = checkpoint(step)
-    assert (found.step, found.facts) == (expected.step, expected.facts)
+    assert (found.step, found.run) == (expected.step, expected.run)
     assert found.tensors.keys() == expected.tensors.keys()
     assert all(torch.equal(found.tensors[name], one) for name, one in expected.tensors.items())
 
@@ -80,7 +86,7 @@ def test_a_disk_that_cannot_be_read_is_no_damage(tmp_path, monkeypatch):
     def fail(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("gonio.train.checkpoint.sha256", fail)
+    monkeypatch.setattr("gonio.runs.checkpoint.sha256", fail)
     with pytest.raises(PermissionError):
         newest_checkpoint(tmp_path)
     monkeypatch.undo()
@@ -88,12 +94,43 @@ def test_a_disk_that_cannot_be_read_is_no_damage(tmp_path, monkeypatch):
 
 
 def test_a_newer_format_is_refused_and_left_as_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("gonio.train.checkpoint.FORMAT", 2)
+    monkeypatch.setattr("gonio.runs.records.FORMAT", 99)
     save_checkpoint(tmp_path, checkpoint(1))
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="newer"):
         newest_checkpoint(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000000001"]
+
+
+FACTS = {
+    "no settings": lambda facts: facts["run"].pop("settings"),
+    "settings of another kind": lambda facts: facts["run"].update(settings=None),
+    "no data": lambda facts: facts["run"].update(data="x"),
+    "a step in words": lambda facts: facts.update(step="1"),
+    "the step of another": lambda facts: facts.update(step=2),
+    "a step before the first": lambda facts: facts.update(step=-1),
+    "a step beyond all": lambda facts: facts.update(step=10**30),
+    "more than there is": lambda facts: facts.update(more=1),
+}
+
+
+@pytest.mark.parametrize("change", FACTS.values(), ids=FACTS)
+def test_facts_that_are_none_are_damage_also_where_their_digest_agrees(tmp_path, change):
+    save_checkpoint(tmp_path, checkpoint(1))
+    facts, manifest = (
+        tmp_path / "step-000000001" / f"{name}.json" for name in ("facts", "manifest")
+    )
+    changed = json.loads(facts.read_text())
+    change(changed)
+    facts.write_text(json.dumps(changed))
+    digests = json.loads(manifest.read_text())
+    digests["sha256"]["facts.json"] = sha256(facts)
+    manifest.write_text(json.dumps(digests))
+    with (
+        pytest.warns(UserWarning, match="step-000000001 is damaged"),
+        pytest.raises(CheckpointError, match="no checkpoint is whole"),
+    ):
+        newest_checkpoint(tmp_path)
 
 
 class PowerCut(BaseException):

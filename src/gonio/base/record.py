@@ -25,10 +25,31 @@ def from_json(kind: type[Record], text: str | bytes) -> Record:
     Raises:
         DataError: text that is not JSON, or not of this kind.
     """
+    return decode(kind, parsed(text, kind.__name__))
+
+
+def parsed(text: str | bytes, where: str) -> Any:
+    """The value of a JSON text, strictly.
+
+    Args:
+        text: JSON.
+        where: it stands, for the error.
+
+    Raises:
+        DataError: text that is not JSON, or holds NaN.
+    """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{kind.__name__}: not valid JSON: {error}") from error
+        raise DataError(f"{where}: not valid JSON: {error}") from error
+
+
+def decode(kind: type[Record], value: Any) -> Record:
+    """The record that `dataclasses.asdict` made a value of, tuples as lists.
+
+    Raises:
+        DataError: a value that is not of this kind.
+    """
     record: Record = _decode(kind, value, kind.__name__)
     return record
 
@@ -52,6 +73,9 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         hints = get_type_hints(kind)
         decoded = {name: _decode(hints[name], value[name], f"{where}.{name}") for name in names}
         return kind(**decoded)
+    if get_origin(kind) is dict:  # only `dict[str, Any]` occurs
+        _expect(isinstance(value, dict), where, "a mapping", value)
+        return value
     if kind is float and type(value) is int:
         return float(value)
     _expect(type(value) is kind, where, f"a value of type {kind.__name__}", value)
@@ -61,4 +85,4 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
 def _expect(is_so: bool, where: str, wanted: str, value: object) -> None:
     if not is_so:
         got = f"the fields {', '.join(value)}" if isinstance(value, dict) else repr(value)
-        raise DataError(f"{where}: got {got}; wanted is {wanted}; evaluate the run again")
+        raise DataError(f"{where}: got {got}; wanted is {wanted}")
