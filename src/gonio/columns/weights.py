@@ -25,6 +25,11 @@ BLOCK = 2**22
 NEAR = 0.99
 """A cosine from which an angle is computed from the vectors: an arccosine would lose its digits."""
 
+SUMMED = (
+    "label_smoothing: with class_weight it asks for all class weights once more, and attach_optimizer has "
+    "moved them by then; leave out one of the two, or call head.detach_optimizer()"
+)
+
 
 class ClassWeights(Columns):
     """All class weights, in this process.
@@ -92,14 +97,24 @@ class ClassWeights(Columns):
 
     def directions(self, labels: Tensor) -> Tensor:
         """See `Columns`."""
-        return centers_of(self.held.weight[labels])
+        update = self.workspace.update
+        if update is None:
+            return centers_of(self.held.weight[labels])
+        rows: Tensor = _Asked.apply(self.held.weight, labels, update)  # type: ignore[no-untyped-call]
+        return centers_of(rows)
 
     def pool(self, query: Query) -> Tensor:
         """See `Columns`."""
         return self.answer(query, self.held, self.workspace)
 
     def weighted_sum(self, query: Query, weight: Tensor) -> Tensor:
-        """See `Columns`. A block of classes at a time, there and back."""
+        """See `Columns`. A block of classes at a time, there and back.
+
+        Raises:
+            ValueError: the gradient of the weight is to be handed over, which this does not do.
+        """
+        if self.workspace.update is not None:
+            raise ValueError(SUMMED)
         size, given = max(64, BLOCK // max(1, len(query.x))), self.held.offset
         none = query.x.new_zeros(0)
 
@@ -179,9 +194,25 @@ class _Peel(torch.autograd.Function):
     ) -> tuple[Tensor | None, None, None]:
         (labels,) = ctx.saved_tensors
         if ctx.update is not None:
+            assert dense is None, "the pool hands its gradient over"
             ctx.update.finish(labels, rows)
             return None, None, None
         assert rows is not None
         assert dense is not None
         add = dense.index_add if torch.is_grad_enabled() else dense.index_add_
         return add(0, labels, rows), None, None
+
+
+class _Asked(torch.autograd.Function):
+    """(classes, ...), (n,) own classes -> their rows, whose gradient an `Update` takes."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, labels: Tensor, update: Any) -> Tensor:
+        ctx.save_for_backward(labels)
+        ctx.update = update
+        return weight[labels]
+
+    @staticmethod
+    def backward(ctx: Any, rows: Tensor) -> tuple[None, None, None]:
+        ctx.update.add(*ctx.saved_tensors, rows)
+        return None, None, None
