@@ -197,10 +197,17 @@ def test_a_setting_that_cannot_be_used_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("loss: {name: arcface, margn: 1}", "loss.margn: .* did you mean loss.margin?"),
-        ("optimise: 3", "c.yaml: optimise: got 3; it must be {epochs, "),
-        ("loss: 3", "c.yaml: loss: got 3; it must be a name or {name: NAME, SETTING: VALUE}"),
-        ("seed: one", "c.yaml: seed: got 'one'; it must be a whole number"),
+        ("loss:\n- 1\n", "line 1: loss: got [1]; it must be a name"),
+        ("loss: {name: arcface, margn: 1}", "line 1: loss.margn: .* did you mean loss.margin?"),
+        ("optimise: 3", "c.yaml, line 1: optimise: got 3; it must be {epochs, "),
+        (
+            "loss: 3",
+            "c.yaml, line 1: loss: got 3; it must be a name or {name: NAME, SETTING: VALUE}",
+        ),
+        (
+            "# a\nlog_every: 3\nseed: one",
+            "c.yaml, line 3: seed: got 'one'; it must be a whole number",
+        ),
         ("seed: 1\nseed: 2", "line 2: .* 'seed' stands twice"),
         ("a: [1", "c.yaml, line 1"),
         ("- 1", "c.yaml: got a list"),
@@ -209,10 +216,13 @@ def test_a_setting_that_cannot_be_used_is_refused_in_one_line(
         ("loss: {scale: null}", "loss.scale: got null"),
         ("data: {1: 2}", "data.1: there is no such setting"),
         ("data: {size: 8}\ndata.size: 9", "data.size: there is no such setting"),
-        ("lr: 1", "c.yaml: lr: there is no such setting; did you mean optimise.lr?"),
+        ("lr: 1", "c.yaml, line 1: lr: there is no such setting; did you mean optimise.lr?"),
         ("resume: {}", "resume: there is no such setting"),
-        ("loss: {name: 3}", "c.yaml: loss.name: got 3; give a name or {name: NAME"),
-        ("data: {channels: true}", "c.yaml: data.channels: got True; it must be 1 or 3"),
+        ("loss: {name: 3}", "c.yaml, line 1: loss.name: got 3; give a name or {name: NAME"),
+        (
+            "data:\n  size: 8\n  channels: true",
+            "c.yaml, line 3: data.channels: got True; it must be 1 or 3",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_one_line(refused, tmp_path, text, message):
