@@ -13,7 +13,18 @@ from gonio.base.importing import check_allowed
 from gonio.cli.parser import Parser, add_import
 from gonio.cli.train_parser import add_setting, train_parser
 from gonio.models import names_code
-from gonio.settings import Tree, above, flags, from_flags, line_of, named, opened, read_yaml, words
+from gonio.settings import (
+    Tree,
+    above,
+    first_of,
+    flags,
+    from_flags,
+    line_of,
+    named,
+    opened,
+    read_yaml,
+    words,
+)
 from gonio.train.config import TrainConfig
 from gonio.train.run_folder import RunFolder
 
@@ -55,7 +66,7 @@ def read_request(arguments: Sequence[str]) -> Request:
     except ConfigError:
         if path is not None:
             with _in_file(path):
-                TrainConfig.from_dict(file)
+                TrainConfig.from_dict(above(file, _names(chosen), TrainConfig))
         raise
     if path is not None and found.resume and found.out is None:
         config = _in_its_folder(config, path)
@@ -87,6 +98,16 @@ def _first_look(arguments: Sequence[str]) -> argparse.Namespace:
         add_setting(parser, name, setting)
     found, _ = parser.parse_known_args([one for one in arguments if one not in ("-h", "--help")])
     return found
+
+
+def _names(chosen: Tree) -> Tree:
+    """Of all that was typed, only which loss, network and so on: what a file has for others is void."""
+    firsts = {section: first_of(setting.kind) for section, setting in words(TrainConfig).items()}
+    return {
+        section: {first: chosen[section][first]}
+        for section, first in firsts.items()
+        if first in chosen.get(section, {})
+    }
 
 
 def _read(path: Path) -> Tree:
