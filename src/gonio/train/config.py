@@ -90,8 +90,8 @@ class OptimiseConfig:
     """Stochastic gradient descent with momentum, the same for every loss.
 
     Args:
-        epochs: passes over the training images, >= 1.
-        batch_size: images in a step, >= 2; of several batches the last, if smaller, is left out.
+        epochs: passes over the training images, in [1, 10^9].
+        batch_size: images in a step, in [2, 2^20]; of several batches the last, if smaller, is left out.
         per_identity: images of an identity that are drawn together, >= 1 and at most half of
             `batch_size`; an identity whose images do not divide by it shows some of them again.
         lr: learning rate at its highest, > 0.
@@ -118,8 +118,9 @@ class OptimiseConfig:
     in_backward: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, "optimise.epochs", self.epochs, ">= 1")
-        _require(self.batch_size >= 2, "optimise.batch_size", self.batch_size, ">= 2")
+        _require(1 <= self.epochs <= 10**9, "optimise.epochs", self.epochs, "in [1, 10^9]")
+        size = self.batch_size
+        _require(2 <= size <= 2**20, "optimise.batch_size", size, "in [2, 2^20]")
         together = self.per_identity
         allowed = ">= 1 and at most half of optimise.batch_size"
         is_so = 1 <= together <= self.batch_size // 2
