@@ -71,7 +71,7 @@ class Computes(Attachable, Reads):
     def _moved(self, batch: Batch, loss: Loss, memory: Memory) -> Result:
         """Losses whose backward moves the weight."""
         assert self._mover is not None, "the head is attached"
-        update = self._mover.begin(self.weight, batch.targets, memory.step)
+        update = self._mover.begin(self.weight, batch.targets.labels, memory.step)
         columns = self._of_classes(batch, loss, memory, self.workspace.into(update))
         # the own classes are among those that are drawn, and class 0 never waits
         self._mover.catch_up(columns.drawn if isinstance(columns, Drawn) else None)
