@@ -10,12 +10,12 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, ParamSpec, get_args, get_origin, get_type_hints
+from typing import Any, ParamSpec, get_type_hints
 
 from gonio.base.errors import ConfigError, unknown_name
 from gonio.base.importing import imported, said
 from gonio.loss import Loss
-from gonio.rules.ranges import one_of
+from gonio.rules.reading import kinds_of, read_setting
 
 P = ParamSpec("P")
 
@@ -52,41 +52,29 @@ _ROWS: dict[str, Row] = {}
 def row(function: Callable[P, Loss]) -> Callable[P, Loss]:
     """Enter a function that returns a loss into the table, under its name with hyphens.
 
-    Settings that are one of several words are then checked by their types.
+    Its settings are then read by their types, and refused by their names.
 
     Raises:
         ValueError: its docstring lacks a part that the table shows.
     """
     name = function.__name__.replace("_", "-")
-    checked = _checking_words(function)
+    checked = _reading_settings(function)
     _ROWS[name] = _complete(_read(name, checked))
     return checked
 
 
-def _checking_words(function: Callable[P, Loss]) -> Callable[P, Loss]:
-    """The function, refusing a word that its signature does not list.
-
-    Raises:
-        TypeError: a word where there is no choice of words.
-        ValueError: a word that is none of the choices.
-    """
+def _reading_settings(function: Callable[P, Loss]) -> Callable[P, Loss]:
+    """The function, whose arguments are read by the types of its signature."""
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> Loss:
-        given = signature.bind(*args, **kwargs).arguments
-        for name, kind in get_type_hints(function).items():
-            if name in given and get_origin(kind) is Literal:
-                one_of(name, given[name], get_args(kind))
-            elif isinstance(given.get(name), str) and not _takes_words(kind):
-                raise TypeError(f"{name}: got {given[name]!r}; it is no word")
-        return function(*args, **kwargs)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> Loss:
+        given, kinds = signature.bind(*args, **kwargs), kinds_of(function)
+        for name, value in given.arguments.items():
+            given.arguments[name] = read_setting(name, value, kinds.get(name, object))
+        return function(*given.args, **given.kwargs)
 
-    return checked
-
-
-def _takes_words(kind: Any) -> bool:
-    return kind is str or any(one is str or get_origin(one) is Literal for one in get_args(kind))
+    return reading
 
 
 def names() -> list[str]:
@@ -94,12 +82,18 @@ def names() -> list[str]:
     return list(_ROWS)
 
 
+def names_code(name: str) -> bool:
+    """Whether its row is made by importing a module."""
+    return name not in _ROWS and ":" in name
+
+
 def get(name: str) -> Row:
     """The row of a name.
 
     Args:
         name: of the table, or `module:function` for a function of an installed module, or of one in
-            the current folder, that returns a `Loss`; importing it runs the module.
+            the current folder, whose return type is `Loss`; importing it runs the module, so a name that
+            a file gives is held against `gonio.base.importing.check_allowed` first.
 
     Raises:
         ConfigError: an unknown name; the message says which one may have been meant. Or a function
@@ -107,7 +101,7 @@ def get(name: str) -> Row:
     """
     if name in _ROWS:
         return _ROWS[name]
-    if ":" in name:
+    if names_code(name):
         return _imported(name)
     raise unknown_name("loss", name, _ROWS)
 
@@ -115,13 +109,12 @@ def get(name: str) -> Row:
 def _imported(name: str) -> Row:
     """The row of `module:function`."""
     try:
-        function = imported(name)
+        function = imported(name, (name,))
     except ConfigError as error:
         raise ConfigError(f"loss: {error}") from error
-    if not callable(function):
+    if not inspect.isfunction(function):
         raise ConfigError(
-            f"loss: {name} is of the type {type(function).__name__}; name a function that returns a "
-            "gonio.Loss"
+            f"loss: {name} is a {type(function).__name__}; name a function that returns a gonio.Loss"
         )
     try:
         hints, signature = get_type_hints(function), inspect.signature(function)
@@ -133,7 +126,12 @@ def _imported(name: str) -> Row:
                 f"loss: {name}: its setting {one.name!r} needs a type and a default, as in "
                 "'margin: float = 0.35'"
             )
-    found = _read(name, _making_a_loss(name, _checking_words(function)))
+    if hints.get("return") is not Loss:  # whatever else it may do is not tried
+        raise ConfigError(
+            f"loss: {name}: it does not say that it returns a gonio.Loss; write "
+            f"'def {function.__name__}(...) -> gonio.Loss'"
+        )
+    found = _read(name, _making_a_loss(name, _reading_settings(function)))
     found.loss()
     meanings = {setting: found.arguments.get(setting, "") for setting in found.defaults}
     return replace(found, arguments=meanings)
