@@ -171,15 +171,23 @@ WRONG = {
     "no function": ("", "has no attribute 'my_loss'"),
     "a broken module": ("def (", "SyntaxError: invalid syntax (my_losses.py, line 1)"),
     "a module that ends": ("exit(0)", "cannot be imported: SystemExit: 0"),
-    "no callable": ("my_loss = 3", "my_losses:my_loss is of the type int; name a function"),
+    "no function of Python": ("my_loss = 3", "my_losses:my_loss is a int; name a function"),
+    "a function of C": ("from os import abort as my_loss", "is a builtin_function_or_method; name"),
+    "another result": (f"{START}(): exit()", "write 'def my_loss(...) -> gonio.Loss'"),
     "no type": (f"{START}(margin=0.3): ...", "'margin' needs a type and a default"),
     "no default": (f"{START}(margin: float): ...", "'margin' needs a type and a default"),
     "open": (f"{START}(**margins: float): ...", "'margins' needs a type and a default"),
     "a type of nowhere": (f"{START}(margin: 'Margin' = 3): ...", "NameError: name 'Margin'"),
-    "no loss": (f"{START}(margin: float = 1): ...", "returns a value of the type NoneType"),
-    "a failure": (f"{START}(margin: float = 1): return 1 / 0", "fails: ZeroDivisionError"),
+    "no loss": (
+        f"{START}(margin: float = 1) -> gonio.Loss: ...",
+        "returns a value of the type NoneType",
+    ),
+    "a failure": (
+        f"{START}(margin: float = 1) -> gonio.Loss: return 1 / 0",
+        "fails: ZeroDivisionError",
+    ),
     "no plain type": (
-        f"{START}(scale: list = []): return gonio.losses.arcface()",
+        f"{START}(scale: list = []) -> gonio.Loss: return gonio.losses.arcface()",
         "loss.scale: its type <class 'list'> cannot be written in a file",
     ),
 }

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import re
 import shutil
 from typing import NamedTuple
 
@@ -17,10 +18,17 @@ class Result(NamedTuple):
     err: str
 
 
-def run(*arguments):
+class Terminal(io.StringIO):
+    """What a person looks at."""
+
+    def isatty(self):
+        return True
+
+
+def run(*arguments, out=io.StringIO):
     """What a shell would see of `gonio ...`."""
     with (
-        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stdout(out()) as out,
         contextlib.redirect_stderr(io.StringIO()) as err,
     ):
         try:
@@ -33,6 +41,21 @@ def run(*arguments):
 @pytest.fixture
 def gonio():
     return run
+
+
+@pytest.fixture
+def at_terminal(monkeypatch):
+    """The lines that a terminal of so many columns shows, without colours."""
+
+    def lines(columns, *arguments):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("NO_COLOR", "1")
+        result = run(*arguments, out=Terminal)
+        assert result.code == 0, result
+        return re.sub(r"\x1b\[\d*m", "", result.out).splitlines()
+
+    return lines
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ PNG = b"\x89PNG"
 def test_the_list_names_every_picture(gonio):
     result = gonio("figure", "--list")
     assert result.code == 0
-    assert all(f"│ {name} " in result.out for name in figures.names())
+    lines = [line.split("\t") for line in result.out.splitlines()]
+    assert lines == [[name, figures.describe(name)] for name in figures.names()]
 
 
 def test_a_picture_of_chosen_losses(gonio, tmp_path):
@@ -30,7 +31,7 @@ def test_a_picture_of_chosen_losses(gonio, tmp_path):
         (("target-curves", "-o", "x.gif"), ".svg, .pdf, .png"),
         (("target-curves", "--loss", "arcfce", "-o", "x.png"), "did you mean 'arcface'"),
         (("target-curves", "--loss", "{margin: 1}", "-o", "x.png"), "{name: NAME"),
-        (("target-curves", "--loss", "[1", "-o", "x.png"), "not valid YAML"),
+        (("target-curves", "--loss", "{name", "-o", "x.png"), "not valid YAML"),
         (("target-curves", "--loss", "{name: arcface, margin: 9}", "-o", "x.png"), "out of range"),
         (("--colour", "red"), "--colour"),
     ],
@@ -42,4 +43,6 @@ def test_what_cannot_be_drawn_is_refused(refused, arguments, message, tmp_path, 
 
 
 def test_a_folder_that_does_not_exist_is_named(refused, tmp_path):
-    assert "No such file" in refused(1, "figure", "target-curves", "-o", tmp_path / "no" / "x.png")
+    assert "no does not exist" in refused(
+        2, "figure", "target-curves", "-o", tmp_path / "no" / "x.png"
+    )

@@ -5,19 +5,19 @@ import pytest
 from gonio import losses
 
 
-def test_the_table_names_every_loss_with_its_settings(gonio):
+def test_a_pipe_gets_a_line_for_every_loss_with_its_settings(gonio):
     result = gonio("losses")
     assert result.code == 0
     for name in losses.names():
         row = losses.get(name)
-        (line,) = [one for one in result.out.splitlines() if one.startswith(f"  {name} ")]
+        (line,) = [one for one in result.out.splitlines() if one.startswith(f"{name}\t")]
         assert row.summary in line
         for setting in list(row.defaults)[:2]:
             assert f"{setting}=" in line
 
 
-def test_losses_stand_below_the_title_of_their_family(gonio):
-    lines = [line.strip() for line in gonio("losses").out.splitlines()]
+def test_losses_stand_below_the_title_of_their_family(at_terminal):
+    lines = [line.strip() for line in at_terminal(100, "losses")]
     firsts = {losses.get(name).family: name for name in reversed(losses.names())}
     assert len(firsts) > 8
     for family, name in firsts.items():
@@ -26,9 +26,8 @@ def test_losses_stand_below_the_title_of_their_family(gonio):
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_table_fits_a_terminal(gonio, monkeypatch, width):
-    monkeypatch.setattr("gonio.cli.output.WIDTH", width)
-    lines = gonio("losses").out.splitlines()
+def test_the_table_fits_a_terminal(at_terminal, width):
+    lines = at_terminal(width, "losses")
     assert max(map(len, lines)) <= max(width, len(lines[-1]))
     assert len(lines) <= {80: 5, 120: 3.5}[width] * len(losses.names())
     assert sum(line.startswith("  arcface ") for line in lines) == 1

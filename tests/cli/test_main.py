@@ -70,3 +70,59 @@ def test_a_traceback_comes_only_with_debug(gonio, refused):
 def test_an_unforeseen_failure_is_one_line_too(refused, monkeypatch):
     monkeypatch.setattr("gonio.losses.names", lambda: 1 / 0)
     assert "ZeroDivisionError: division by zero; --debug" in refused(1, "losses")
+
+
+ESCAPE = "\x1b]0;owned\x07"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (ESCAPE,),
+        ("losses", ESCAPE),
+        ("evaluate", ESCAPE),
+        ("train", f"--{ESCAPE}", "1"),
+        ("train", "--loss.margin", ESCAPE),
+        ("train", "--config", ESCAPE),
+        ("figure", ESCAPE, "-o", f"{ESCAPE}/x.svg"),
+        ("check", f"os:{ESCAPE}"),
+    ],
+)
+def test_control_bytes_of_names_are_shown_escaped(gonio, arguments):
+    result = gonio(*arguments)
+    assert result.code in (2, 4)
+    assert result.err.rstrip("\n").isprintable()
+    assert r"\x1b" in result.err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError("out of memory: the scores need 5 MiB; a tile needs less"), "the scores need"),
+        (MemoryError(), "out of memory: a smaller batch"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "a smaller batch"),
+    ],
+)
+def test_too_little_memory_is_said_with_a_mend(refused, monkeypatch, error, said):
+    def names():
+        raise error
+
+    monkeypatch.setattr("gonio.losses.names", names)
+    line = refused(1, "losses")
+    assert line.startswith("gonio: error: out of memory: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("train", "--lr", "0.1"), "--optimise.lr"),
+        (("train", "--batch-size=8"), "--optimise.batch_size"),
+        (("evaluate", "run", "--untraind"), "--untrained"),
+        (("check", "arcface", "--num_classes", "3"), "--num-classes"),
+        (("losses", "--jason"), "--json"),
+        (("figure", "--lsit"), "--list"),
+    ],
+)
+def test_an_option_that_is_nearly_one_finds_it(refused, arguments, meant):
+    assert f"did you mean {meant}?" in refused(2, *arguments)

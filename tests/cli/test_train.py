@@ -5,7 +5,7 @@ import yaml
 
 from cli.conftest import DIGITS
 from gonio import losses
-from gonio.evaluate import Report
+from gonio.train import read_result
 
 
 def test_a_run_prints_its_results_and_keeps_them(trained):
@@ -15,6 +15,7 @@ def test_a_run_prints_its_results_and_keeps_them(trained):
     assert f"run: {folder}" in result.out
     names = {path.name for path in folder.iterdir()}
     assert names == {
+        ".lock",
         "checkpoints",
         "config.yaml",
         "metrics.jsonl",
@@ -22,10 +23,10 @@ def test_a_run_prints_its_results_and_keeps_them(trained):
         "model.safetensors",
         "results.json",
         "roc.png",
+        "run.json",
         "scores.png",
-        "versions.json",
     }
-    report = Report.read(folder / "results.json")
+    report = read_result(folder / "results.json").report
     assert (report.identities, report.verification.auc.reason) == (2, None)
     assert (folder / "scores.png").read_bytes()[:4] == b"\x89PNG"
 
@@ -33,7 +34,7 @@ def test_a_run_prints_its_results_and_keeps_them(trained):
 def test_progress_is_plain_lines_on_standard_error_where_there_is_no_terminal(trained):
     _, result = trained
     last = result.err.splitlines()[-1]
-    for fact in ("step 22/22", "loss ", "acc ", "angle ", "°", " samples/s"):
+    for fact in ("step 24/24", "loss ", "acc ", "angle ", "°", " samples/s"):
         assert fact in last
     assert "\x1b" not in result.err
 
@@ -49,7 +50,7 @@ def test_every_loss_of_the_table_trains(gonio, tmp_path, name):
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     first, last = json.loads(lines[0]), json.loads(lines[-1])
     assert last["angle_degrees"] < first["angle_degrees"]
-    assert Report.read(tmp_path / "run" / "results.json").verification.auc.value > 0.5
+    assert read_result(tmp_path / "run" / "results.json").report.verification.auc.value > 0.5
 
 
 def printed(gonio, *arguments):
@@ -97,6 +98,23 @@ def test_another_loss_leaves_the_settings_of_the_files_loss_out(gonio, tmp_path)
     assert printed(gonio, "--config", path, "--loss", "arcface")["loss"]["margin"] == 0.3
 
 
+def test_a_section_is_a_name_or_a_mapping_on_the_command_line_too(gonio, tmp_path):
+    chosen = ("--loss", "{name: cosface, margin: 5e-1}", "--loss.scale", "9", "--data", "{size: 8}")
+    found = printed(gonio, *chosen)
+    assert found["loss"] == {"name": "cosface", "margin": 0.5, "scale": 9.0}
+    assert (found["data"]["source"], found["data"]["size"]) == ("glyphs", 8)
+    drawn = ("--backend", "sampled", "--backend.rate", "0.5", "--backend.backend", "{tile: 3}")
+    backend = printed(gonio, *drawn)["backend"]
+    assert (backend["name"], backend["rate"], backend["backend"]["tile"]) == ("sampled", 0.5, 3)
+
+
+@pytest.mark.parametrize("name", ["#1", "&a", "null", "010", "on", "!x", "{a}", "a: b", "'", "é"])
+def test_a_name_on_the_command_line_is_that_name(gonio, name):
+    found = printed(gonio, "--out", name, "--data", name if name != "{a}" else f"./{name}")
+    assert found["out"] == name
+    assert found["data"]["source"].removeprefix("./") == name
+
+
 def test_schedules_and_scales_can_be_set(gonio, tmp_path):
     ramp = {"start": 0, "end": 0.5, "steps": 10}
     found = printed(gonio, "--loss.margin", str(ramp), "--loss.scale", "learned")
@@ -110,6 +128,8 @@ def test_schedules_and_scales_can_be_set(gonio, tmp_path):
 def test_help_shows_units_and_defaults_of_the_loss(gonio):
     text = " ".join(gonio("train", "--loss", "arcface", "--help").out.split())
     for said in (
+        "loss arcface:",
+        "backend auto:",
         "--loss.margin MARGIN",
         "m in radians",
         "default: 0.5",
@@ -123,11 +143,18 @@ def test_help_shows_units_and_defaults_of_the_loss(gonio):
 REFUSED = [
     (("--loss", "arcfce"), "did you mean 'arcface'?"),
     (("--loss.margn", "0.5"), "--loss.margn: .* did you mean --loss.margin?"),
-    (("--loss", "softmax", "--loss.margin", "0.5"), "--loss.margin: there is no such option"),
-    (("--loss.margin", "half"), "loss.margin: got half; it must be a number or a mapping"),
+    (("--loss", "softmax", "--loss.margin", "0.5"), "there is no such option .* --loss.bias"),
+    (("--zzz", "0.5"), "--zzz: there is no such option of gonio train; there is what --help lists"),
+    (
+        ("--loss.margin", "half"),
+        "loss.margin: got 'half'; it must be a number or {start, end, steps}",
+    ),
     (("--loss.margin", "28.6"), "loss.margin: 28.6 is out of range .* degrees"),
     (("--loss.margin", "{start: 0, stop: 1}"), "{start, end, steps}"),
-    (("--loss.scale", "automatic"), "loss.scale: got automatic; it must be .*'auto' or 'learned'"),
+    (
+        ("--loss.scale", "automatic"),
+        "loss.scale: got 'automatic'; it must be .*'auto' or 'learned'",
+    ),
     (("--loss.scale", "auto", "--loss.margin", "3", *DIGITS), "loss.scale: 'auto' has no answer"),
     (("--loss.gradient", "none"), "'exact' or 'detached'"),
     (("--loss.margin", "{values: [0.1, 0.2]}", *DIGITS), "loss.margin: 2 numbers for 8 classes"),
@@ -138,7 +165,7 @@ REFUSED = [
     (("--targets.class_weights", "even"), "targets.class_weights: .* 'equal' or 'balanced'"),
     (("--optimise.epochs", "1e1"), "optimise.epochs: got 10.0; it must be a whole number"),
     (("--optimise.epochs", "true"), "optimise.epochs: got True"),
-    (("--optimise.epochs", "0"), "optimise.epochs: got 0; it must be >= 1"),
+    (("--optimise.epochs", "0"), "optimise.epochs: got 0; it must be in [1, 10^9]"),
     (("--optimise.lr", ".nan"), "optimise.lr: got nan"),
     (("--optimise.lr",), "--optimise.lr: expected one argument"),
     (("--data.channels", "2"), "data.channels: got 2; it must be 1 or 3"),
@@ -146,6 +173,14 @@ REFUSED = [
     (("--data", "nowhere"), "nowhere"),
     (("--data", "digits", "--model", "smal"), "did you mean 'small'?"),
     (("--seed", "-1"), "seed: got -1"),
+    (("--seed", "9" * 23), "seed: got .* whole numbers have 64 bits"),
+    (("--seed", "{}"), "seed: got {}; it must be a whole number"),
+    (("--optimise.lr", "1:30"), "optimise.lr: got '1:30'; it must be a number"),
+    (("--optimise.lr", "1e300"), "optimise.lr: got 1e+300; .* up to 3.4e+38"),
+    (("--data.size", "65536", *DIGITS[4:]), "data.size: got 65536; it must be in [8, 65535]"),
+    (("--out", "x" * 300), "out: .* File name too long"),
+    (("--backend", "chunkd"), "backend: 'chunkd' is unknown; did you mean 'chunked'?"),
+    (("--backend", "sampled"), "backend.rate: it is not given; it must be a number"),
     (("--sed", "1"), "--sed: .* did you mean --seed?"),
     (("digits",), "unrecognized arguments: digits"),
     (("--config", "nowhere.yaml"), "nowhere.yaml: No such file"),
@@ -166,17 +201,32 @@ def test_a_setting_that_cannot_be_used_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("loss: {name: arcface, margn: 1}", "loss.margn: .* did you mean loss.margin?"),
-        ("optimise: 3", "optimise: there is no such setting"),
-        ("loss: 3", "loss.name: got 3"),
-        ("seed: one", "c.yaml: seed: got one; it must be a whole number"),
-        ("seed: 1\nseed: 2", "line 1: .* 'seed' stands twice"),
+        ("loss:\n- 1\n", "line 1: loss: got [1]; it must be a name"),
+        ("loss: {name: arcface, margn: 1}", "line 1: loss.margn: .* did you mean loss.margin?"),
+        ("optimise: 3", "c.yaml, line 1: optimise: got 3; it must be {epochs, "),
+        (
+            "loss: 3",
+            "c.yaml, line 1: loss: got 3; it must be a name or {name: NAME, SETTING: VALUE}",
+        ),
+        (
+            "# a\nlog_every: 3\nseed: one",
+            "c.yaml, line 3: seed: got 'one'; it must be a whole number",
+        ),
+        ("seed: 1\nseed: 2", "line 2: .* 'seed' stands twice"),
         ("a: [1", "c.yaml, line 1"),
         ("- 1", "c.yaml: got a list"),
-        ("model: null", "model.backbone: got null; it must be text"),
+        ("model: null", "model: got null; it must be a name or {backbone, embedding_dim}"),
         ("optimise: {lr: null}", "optimise.lr: got null; it must be a number"),
         ("loss: {scale: null}", "loss.scale: got null"),
         ("data: {1: 2}", "data.1: there is no such setting"),
+        ("data: {size: 8}\ndata.size: 9", "data.size: there is no such setting"),
+        ("lr: 1", "c.yaml, line 1: lr: there is no such setting; did you mean optimise.lr?"),
+        ("resume: {}", "resume: there is no such setting"),
+        ("loss: {name: 3}", "c.yaml, line 1: loss.name: got 3; give a name or {name: NAME"),
+        (
+            "data:\n  size: 8\n  channels: true",
+            "c.yaml, line 3: data.channels: got True; it must be 1 or 3",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_one_line(refused, tmp_path, text, message):
@@ -225,6 +275,6 @@ def test_a_run_that_was_moved_goes_on_where_it_is_now(
     result = gonio("train", "--config", own_run / "config.yaml", "--resume")
     assert result.code == 0, result.err
     assert f"run: {own_run}" in result.out
-    assert "going on after step 22 of 22" in result.err
+    assert "going on after step 24 of 24" in result.err
     assert (own_run / "results.json").exists()
     assert (trained[0] / "results.json").stat().st_mtime_ns == before

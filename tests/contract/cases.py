@@ -14,10 +14,10 @@ import torch
 
 from contract import golden
 from gonio import losses
-from gonio.engines import Chunked, Fused, reference
+from gonio.contract import PRIMES, Layout, Sizes, Subject, of_loss
+from gonio.engines import Chunked, Fused, Reference
 from gonio.head import Head
 from gonio.loss import Loss
-from gonio.rules import Center, Ring
 
 VARIANTS = [
     ("softmax", {"bias": False}),
@@ -70,6 +70,33 @@ VARIANTS = [
 """Rows at other settings."""
 
 
+class Formula(torch.nn.Module):
+    """An independent formula as a loss, which gives the loss of each sample."""
+
+    def __init__(self, sizes: Sizes, centers: int, formula: Callable[..., float]) -> None:
+        super().__init__()
+        classes, dim = sizes
+        shape = (classes, centers, dim) if centers > 1 else (classes, dim)
+        self.weight = torch.nn.Parameter(torch.zeros(shape))
+        self.bias = torch.nn.Parameter(torch.zeros(classes))
+        self.formula, self.asked = formula, inspect.signature(formula).parameters
+
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        parts = (embeddings, labels, self.weight, self.bias, counts(len(self.weight)))
+        x, y, w, b, n = (part.detach().numpy() for part in parts)
+        found = []
+        for i in range(len(x)):
+            more = {"counts": n, "batch": (x, y, i)}
+            more = {name: value for name, value in more.items() if name in self.asked}
+            found.append(self.formula(x[i], w, b, y[i], **more))
+        return embeddings.new_tensor(found)
+
+
+def counts(classes: int) -> torch.Tensor:
+    """Training samples of each class."""
+    return (1.0 + torch.arange(classes)).roll(2)
+
+
 @dataclass(frozen=True)
 class Case:
     """A loss, and the formula it claims to be."""
@@ -78,32 +105,23 @@ class Case:
     loss: Loss
     formula: Callable[..., float]
 
+    def subject(self, backend: object = "reference") -> Subject:
+        """A head with the loss, which claims to be the formula to every digit that it keeps."""
+        ours = of_loss(self.id, self.loss, backend, counts)
+        make = functools.partial(Formula, centers=self.loss.score.centers, formula=self.formula)
+        layout = Layout.of(make(PRIMES), PRIMES) if self.has_weight else None
+        # an arccosine keeps 1e-12 at 1e-4 from a pole, and a scale of 64 multiplies it
+        return ours.claims(Subject(f"{self.id} by its formula", make, layout), to=1e-9)
+
     @property
     def has_weight(self) -> bool:
         """Whether there are class weights at all."""
         return self.loss.pairing.against != "batch"
 
-    @property
-    def squares_the_norm(self) -> bool:
-        """Whether an embedding of norm 1e30 is beyond what its loss can hold in float32."""
-        return any(isinstance(term, Center | Ring) for term in self.loss.terms)
-
     def batch(self, *args: int, **kwargs: int) -> "Batch":
         """A batch in which, where samples are compared with each other, some share a label."""
         made = batch(*args, **kwargs)
         return made if self.has_weight else replace(made, labels=made.labels % 3)
-
-    def expected(self, made: "Batch") -> list[float]:
-        """The loss of each sample by the formula."""
-        x, w, b = made.embeddings.numpy(), made.shaped(self.loss).numpy(), made.bias.numpy()
-        labels = made.labels.numpy()
-        asked = inspect.signature(self.formula).parameters
-        found = []
-        for i, y in enumerate(labels):
-            more = {"counts": made.counts.numpy(), "batch": (x, labels, i)}
-            more = {name: value for name, value in more.items() if name in asked}
-            found.append(self.formula(x[i], w, b, y, **more))
-        return found
 
 
 def case(name: str, settings: dict[str, object]) -> Case:
@@ -118,7 +136,7 @@ def case(name: str, settings: dict[str, object]) -> Case:
 
 CASES = [case(name, settings) for name, settings in [(n, {}) for n in losses.names()] + VARIANTS]
 BACKENDS = {
-    "reference": reference,
+    "reference": Reference(),
     "tile=1,stash": Chunked(1, mode="stash"),
     "tile=7,recompute": Chunked(7, mode="recompute"),
     "tile=classes+1,stash": Chunked(24, mode="stash"),
@@ -147,16 +165,6 @@ class Batch:
     bias: torch.Tensor
     labels: torch.Tensor
     counts: torch.Tensor
-
-    def renumbered(self, classes: torch.Tensor) -> "Batch":
-        """The same with the classes in another order."""
-        return Batch(
-            self.embeddings,
-            self.weight[classes],
-            self.bias[classes],
-            classes.argsort()[self.labels],
-            self.counts[classes],
-        )
 
     def shaped(self, loss: Loss) -> torch.Tensor:
         """The weight as the loss has it: with as many centres."""
@@ -188,8 +196,7 @@ def batch(seed: int = 0, size: int = 9, classes: int = 23, dim: int = 5) -> Batc
 
     labels = torch.randint(0, classes, (size,), generator=generator)
     embeddings, weight = 1.3 * normal(size, dim), 0.8 * normal(classes, CENTERS, dim)
-    counts = (1.0 + torch.arange(classes)).roll(2)
-    return Batch(embeddings, weight, normal(classes), labels, counts)
+    return Batch(embeddings, weight, normal(classes), labels, counts(classes))
 
 
 def losses_and_gradients(head: Head, made: Batch) -> dict[str, torch.Tensor]:

@@ -5,7 +5,7 @@ import torch
 
 from gonio import losses
 from gonio.base.errors import ConfigError
-from gonio.contract import CHECKS, Sizes, examine, imported, of_loss
+from gonio.contract import POINTS, Sizes, examine, imported, of_loss
 
 FORMS = """
 import torch
@@ -52,6 +52,9 @@ class Inherits(Rows):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
 
+def ends():
+    raise SystemExit(0)
+
 ready = Rows(3, 4)
 number = 3
 
@@ -89,7 +92,7 @@ def test_is_called_as_it_wants(form, scale):
     claim = of_loss("normface", losses.normface(scale=scale))
     subject = imported(f"forms_of_losses:{form}", {"scale": scale}).claims(claim)
     for check in ("value is the formula's", "gradient is the derivative", "numbers of classes"):
-        verdict = examine(subject, CHECKS[check], Sizes(5, 5))
+        verdict = examine(subject, POINTS[check], Sizes(5, 5))
         assert verdict.status == "pass", verdict
 
 
@@ -97,13 +100,15 @@ def test_is_called_as_it_wants(form, scale):
     ("name", "said"),
     [
         ("no_such_package:X", "No module named 'no_such_package'"),
+        ("os:abort", "it is a builtin_function_or_method; name a class"),
+        ("forms_of_losses:ends", "it cannot be made: SystemExit: 0"),
         ("forms_of_losses:Rosw", "has no attribute 'Rosw'"),
         ("forms_of_losses:ready", "it is a Rows; name a class"),
         ("forms_of_losses:number", "it is a int; name a class"),
         ("forms_of_losses:one", "it takes x; a loss takes embeddings and labels"),
         ("forms_of_losses:Needs", "it needs secret; give it by --set secret=VALUE"),
-        ("forms_of_losses:Logits", "it returns float32[24, 13]; a loss returns one number"),
-        ("forms_of_losses:Fails", "it fails on embeddings float32[24, 11] and labels int64[24]"),
+        ("forms_of_losses:Logits", "it returns float32[26, 13]; a loss returns one number"),
+        ("forms_of_losses:Fails", "it fails on embeddings float32[26, 11] and labels int64[26]"),
     ],
 )
 def test_what_is_no_loss_is_named(name, said):
@@ -130,6 +135,6 @@ def test_torchs_own_generator_is_left_alone():
     torch.manual_seed(3)
     before = torch.get_rng_state()
     subject = imported("forms_of_losses:Rows", {})
-    for check in CHECKS.values():
+    for check in POINTS.values():
         examine(subject, check, Sizes(3, 4))
     assert torch.equal(torch.get_rng_state(), before)

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from contract_of_strangers.wrong import Arccos, OneDtype
-from gonio.contract import CHECKS, Sizes, examine, imported, inputs, to_dict
+from gonio.contract import POINTS, Sizes, examine, imported, inputs, to_dict
 
 SIZES = Sizes(num_classes=7, embedding_dim=5)
 
 
 def found(name, *checks):
     subject = imported(f"contract_of_strangers.wrong:{name}", {})
-    return subject, {check: examine(subject, CHECKS[check], SIZES) for check in checks}
+    return subject, {check: examine(subject, POINTS[check], SIZES) for check in checks}
 
 
 def pasted(subject, verdicts):
@@ -64,6 +64,6 @@ def test_json_holds_every_digit():
 
 def test_no_weight_is_printed_of_a_loss_that_has_none():
     subject = imported("contract_of_strangers.wrong:pairs", {})
-    verdicts = {"float16 embeddings": examine(subject, CHECKS["float16 embeddings"], SIZES)}
+    verdicts = {"float16 embeddings": examine(subject, POINTS["float16 embeddings"], SIZES)}
     assert "labels = " in inputs(subject, verdicts)
     assert "weight" not in inputs(subject, verdicts)

@@ -50,6 +50,44 @@ class Arccos(Right):
         return (cosine - (cosine.clamp(-1, 1).acos() + 0.1).cos()) * own
 
 
+class DeadNextToItsClass(Right):
+    """Nothing is wrong but next to a pole, where the value is flat."""
+
+    def cosine(self, x):
+        return super().cosine(x).clamp(-1 + 1e-4, 1 - 1e-4)
+
+
+class NoGradientNextToItsClass(Right):
+    """An angle is added; next to the class the value goes on and the gradient does not."""
+
+    def subtracted(self, cosine, own):
+        added = (cosine.clamp(-1 + 1e-7, 1 - 1e-7).acos() + 0.2).cos()
+        return (cosine - torch.where(cosine > 1 - 1e-4, added.detach(), added)) * own
+
+
+class WrongInOneRow(Right):
+    """The last class alone has a gradient that is 10 % off."""
+
+    def cosine(self, x):
+        cosine = super().cosine(x)
+        last = torch.arange(cosine.shape[1]) == cosine.shape[1] - 1
+        return torch.where(last, 1.1 * cosine - 0.1 * cosine.detach(), cosine)
+
+
+class RoundsFloat32(Right):
+    def cosine(self, x):
+        cosine = super().cosine(x)
+        return cosine.to(torch.bfloat16).to(x.dtype) if x.dtype == torch.float32 else cosine
+
+
+class Variance(Right):
+    """Not a number for a batch of one."""
+
+    def loss(self, scores, labels):
+        away = scores - scores.mean(dim=0)
+        return super().loss(scores, labels) + 0 * away.square().sum() / (len(scores) - 1)
+
+
 class NormWithoutEpsilon(Right):
     def cosine(self, x):
         return super().cosine(x / x.norm(dim=1, keepdim=True))
@@ -89,7 +127,7 @@ class WeighsByPlace(Right):
 
 class Leaks(Right):
     def subtracted(self, cosine, own):
-        return self.margin * own * (cosine > cosine.mean())
+        return self.margin * own * (1 + cosine.mean())
 
 
 class FavoursAClass(Right):

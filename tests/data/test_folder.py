@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 from PIL import Image
@@ -54,27 +56,63 @@ def test_a_file_that_is_gone_later_is_named(root):
     images = opened(root, memory_budget=0)
     (root / "bob" / "1.png").unlink()
     assert images.read([0]).shape == (1, 1, 8, 8)
-    with pytest.raises(DataError, match=r"bob.1\.png was readable .* not a regular file"):
+    with pytest.raises(DataError, match=r"bob.1\.png can no longer be read: not a regular file"):
         images.read([0, 2])
 
 
-def test_hidden_files_links_and_files_beside_the_sub_folders(root, tmp_path_factory):
-    for name in (".DS_Store", "Thumbs.db", ".hidden.png"):
-        (root / "alice" / name).write_bytes(b"x")
-    (root / ".cache").mkdir()
-    (root / "README.txt").write_text("beside the identities")
+def test_a_file_that_is_another_one_later_is_named(root):
+    images = opened(root, memory_budget=0)
+    write(root / "bob" / "1.png", 31)
+    with pytest.raises(DataError, match=r"bob.1\.png has changed since its folder was opened"):
+        images.read([0, 2])
+
+
+def test_what_is_no_image_may_lie_anywhere_but_among_the_images(root):
+    for name in ("alice/.DS_Store", "alice/Thumbs.db", "README.txt", "alice/notes/1.txt", ".git/1"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"x")
+    assert values(opened(root)) == [10, 20, 30]
+
+
+def test_images_that_are_left_out_are_counted_by_kind_and_named(root):
+    write(root / "loose.png")
+    for i in range(7):
+        write(root / "alice" / "old" / f"{i}.png")
+    write(root / "carol" / "deep" / "1.png")
+    write(root / ".dave" / "1.png")
+    write(root / "bob" / ".2.png")
+    with pytest.warns(UserWarning, match="are left out") as caught:
+        assert values(opened(root)) == [10, 20, 30]
+    (warning,) = caught
+    for part in (
+        "2 hidden (.dave/1.png; bob/.2.png)",
+        "1 beside the sub-folders (loose.png)",
+        "8 nested deeper (alice/old/0.png; alice/old/1.png;",
+        "alice/old/4.png; and 3 more)",
+    ):
+        assert part in str(warning.message)
+
+
+def test_a_link_may_be_an_image_or_an_identity_and_leads_nowhere_else(root, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     write(elsewhere / "carol" / "1.png", 40)
     (root / "carol").symlink_to(elsewhere / "carol")
     (root / "bob" / "2.png").symlink_to(elsewhere / "carol" / "1.png")
-    images = opened(root)
+    (root / "bob" / "loop").symlink_to(root)
+    with pytest.warns(UserWarning, match=r"1 behind a link \(bob/loop\)"):
+        images = opened(root)
     assert images.names == ("alice", "bob", "carol")
     assert values(images) == [10, 20, 30, 40, 40]
 
 
-def test_folders_inside_an_identity_are_not_entered(root):
-    write(root / "alice" / "old" / "3.png")
-    assert len(opened(root)) == 3
+def test_names_are_bytes_that_a_message_shows_escaped(root):
+    odd = os.fsdecode(b"caf\xe9\x1b]0;")
+    write(root / odd / "1.png", 50)
+    write(root / odd / "deep" / "2.png")
+    with pytest.warns(UserWarning, match=r"\(caf\\xe9\\x1b\]0;/deep/2\.png\)"):
+        images = opened(root)
+    assert images.names == ("alice", "bob", odd)
+    assert images.files[-1] == f"{odd}/1.png"
 
 
 def spoil(root, count):
@@ -125,9 +163,12 @@ def fill(root, *names):
 @pytest.mark.parametrize(
     ("names", "found"),
     [
-        ((), "0 files and no sub-folder"),
-        (("1.png", "2.png"), "2 files and no sub-folder"),
-        (("train/ann/1.png", "train/bob/1.png"), "1 sub-folders with 2 folders and no file"),
+        ((), "no file in a sub-folder"),
+        (("1.png",), "no file in a sub-folder, but images 1 beside the sub-folders (1.png)"),
+        (
+            ("train/ann/1.png",),
+            "no file in a sub-folder, but images 1 nested deeper (train/ann/1.png)",
+        ),
         (("ann/1.png", "bob/1.png"), "2 readable images, no two of the same identity"),
     ],
 )

@@ -5,7 +5,8 @@ import torch
 from PIL import Image
 
 from gonio.base.errors import ConfigError, DataError
-from gonio.data import open_data
+from gonio.data import ArrayImages, open_data
+from gonio.data.open import BUILT_IN
 
 
 def test_digits_come_in_their_own_size():
@@ -26,6 +27,14 @@ def test_built_in_images_are_resized_and_their_channel_repeated():
     assert torch.equal(large[:, 0], large[:, 2])
     again = torch.nn.functional.avg_pool2d(large[:, :1].float(), 4)
     assert (again - small.float()).abs().mean() < 20
+
+
+def test_smaller_built_in_images_are_averaged_and_not_sampled(monkeypatch):
+    checkerboard = (torch.arange(64)[:, None] + torch.arange(64)) % 2 * 255
+    images = ArrayImages(checkerboard.byte()[None, None], torch.tensor([0]), ("one",))
+    monkeypatch.setitem(BUILT_IN, "digits", lambda: images)
+    pixels = open_data("digits", size=8, channels=1).read([0])
+    assert (pixels.int() - 127).abs().max() <= 2
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gonio.base.errors import DataError
+from gonio.base.errors import ConfigError, DataError
 from gonio.data import ArrayImages, select_identities, split_by_identity
 
 
@@ -42,7 +42,7 @@ def test_a_selection_of_what_is_not_there_is_refused(identities, message):
 
 
 @given(
-    counts=st.lists(st.integers(1, 4), min_size=3, max_size=40),
+    counts=st.lists(st.integers(1, 4), min_size=4, max_size=40),
     unseen=st.floats(0.01, 0.99),
     seed=st.integers(0, 2**32),
 )
@@ -58,7 +58,7 @@ def test_a_split_shares_no_identity_loses_no_image_and_leaves_genuine_and_impost
     assert set(train.names).isdisjoint(apart.names)
     assert contents(train) | contents(apart) == contents(images)
     assert len(train) + len(apart) == len(images)
-    assert len(train.names) >= 1
+    assert len(train.names) >= 2
     assert (apart.labels.bincount() >= 2).sum() >= 2
     assert len(apart.names) == pytest.approx(unseen * len(counts), abs=2)
 
@@ -77,12 +77,22 @@ def test_a_split_depends_on_the_seed_alone():
     assert first == tuple(sorted(first, key=lambda name: int(name[2:])))
 
 
-def test_two_identities_are_too_few_to_split():
-    with pytest.raises(DataError, match="there are 2 identities, 2 of them"):
-        split_by_identity(images_of([5, 5]), 0.5, 0)
+@pytest.mark.parametrize("identities", [2, 3])
+def test_what_is_left_to_train_on_are_two_identities_or_the_split_is_refused(identities):
+    images = images_of([5] * identities)
+    with pytest.raises(DataError, match=rf"there are {identities} identities, .* unseen = 0"):
+        split_by_identity(images, 0.25, 0)
+    train, apart = split_by_identity(images, 0, 0)
+    assert (contents(train), len(apart), apart.names) == (contents(images), 0, ())
 
 
-@pytest.mark.parametrize("unseen", [0, 1, -0.1, 2, float("nan")])
+@pytest.mark.parametrize("unseen", [0, 0.25])
+def test_one_identity_has_nothing_to_be_told_from(unseen):
+    with pytest.raises(DataError, match="two identities to tell apart, got 1"):
+        split_by_identity(images_of([5]), unseen, 0)
+
+
+@pytest.mark.parametrize("unseen", [1, -0.1, 2, float("nan")])
 def test_a_share_outside_of_zero_and_one_is_refused(unseen):
-    with pytest.raises(ValueError, match="unseen must be"):
-        split_by_identity(images_of([2, 2, 2]), unseen, 0)
+    with pytest.raises(ConfigError, match=r"unseen must be .* in \[0, 1\)"):
+        split_by_identity(images_of([2] * 4), unseen, 0)

@@ -78,6 +78,12 @@ def test_the_order_of_the_pairs_does_not_matter():
     )
 
 
+def test_a_pair_is_genuine_by_a_boolean_or_by_0_and_1():
+    scores, fold = [0.9, 0.1, 0.8, 0.2], [0, 0, 1, 1]
+    for same in ([True, False] * 2, [1, 0] * 2, [1.0, 0.0] * 2):
+        assert kfold_accuracy(scores, same, fold).value == 1
+
+
 def test_a_fold_of_one_kind_has_no_accuracy():
     result = kfold_accuracy([0.1, 0.2, 0.3, 0.4], [True, True, False, True], [0, 0, 1, 1])
     assert result.value is None
@@ -91,6 +97,10 @@ def test_a_fold_of_one_kind_has_no_accuracy():
         ([0.1, np.nan], [True, False], [0, 1], "1 of 2 are not finite"),
         ([0.1, 0.2], [True, False], [0, 0], "at least 2 are needed"),
         ([], [], [], "got 0 different folds"),
+        ([0.1, 0.2], [1, -1], [0, 1], "same: got -1; a genuine pair is True or 1"),
+        ([0.1, 0.2], ["1", "0"], [0, 1], "same: got '1'"),
+        ([0.1, 0.2], [1, np.nan], [0, 1], "same: got nan"),
+        ([0.1, 0.2], [True, None], [0, 1], "same: got None"),
     ],
 )
 def test_lists_that_cannot_be_used_are_refused(scores, same, fold, message):

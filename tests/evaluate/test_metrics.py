@@ -52,13 +52,13 @@ def test_eer_lies_where_the_staircase_crosses(genuine, impostor):
     points = [
         rates(genuine, impostor, threshold) for threshold in [*sorted(set(genuine + impostor)), inf]
     ]
-    after = next(at for at, (far, fnr) in enumerate(points) if fnr >= far)
-    (far0, fnr0), (far1, fnr1) = points[after - 1], points[after]
-    share = (far0 - fnr0) / ((far0 - fnr0) + (fnr1 - far1))
+    (far0, fnr0) = last = [(far, fnr) for far, fnr in points if fnr <= far][-1]
+    (far1, fnr1) = first = next((far, fnr) for far, fnr in points if fnr >= far)
+    share = 0 if first == last else (far0 - fnr0) / ((far0 - fnr0) + (fnr1 - far1))
     rate = equal_error_rate(Scores.of(genuine, impostor))
     assert rate.value == pytest.approx(float(fnr0 + share * (fnr1 - fnr0)), abs=1e-12)
     assert rate.value == pytest.approx(float(far0 + share * (far1 - far0)), abs=1e-12)
-    nearer = min(points[after - 1 : after + 1], key=sum)
+    nearer = min(last, first, key=sum)
     assert (rate.low, rate.high) == (float(min(nearer)), float(max(nearer)))
     assert rates(genuine, impostor, rate.threshold) == nearer
 

@@ -101,9 +101,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         Report.read(tmp_path / "bad.json")
 
 
-def lines(reports, width=100):
+def lines(reports, width=100, **more):
     console = Console(file=io.StringIO(), width=width)
-    console.print(report_table(reports))
+    console.print(report_table(reports, **more))
     return console.file.getvalue().splitlines()
 
 
@@ -113,7 +113,7 @@ def line(printed, label):
 
 def test_the_table_shows_reports_side_by_side(report):
     printed = lines({"softmax": evaluated(spread=3.0), "arcface [m=.5]": report})
-    assert printed[1].split() == ["unseen", "identities", "softmax", "arcface", "[m=.5]"]
+    assert printed[1].split() == ["identities", "softmax", "arcface", "[m=.5]"]
     assert line(printed, "images")[1:] == ["150", "150"]
     assert line(printed, "AUC, %")[-1] == f"{100 * report.verification.auc.value:.2f}"
     point = report.verification.tar_at_far[0]
@@ -124,11 +124,27 @@ def test_the_table_shows_reports_side_by_side(report):
     assert line(printed, "to own centre")[-3:] == [f"{own.mean:.1f}", "/", f"{own.median:.1f}"]
 
 
+@pytest.mark.parametrize(
+    ("trained_on", "whose"),
+    [({"a": 0, "b": 0}, "unseen"), ({"a": 25, "b": 25}, "seen"), ({"a": 25, "b": 0}, "mixed")],
+)
+def test_the_table_says_of_whom_the_numbers_are(report, trained_on, whose):
+    printed = lines({"a": report, "b": report}, trained_on=trained_on)
+    assert printed[1].split() == [whose, "identities", "a", "b"]
+    counts = [one.split() for one in printed if "trained on" in one]
+    assert counts == ([] if whose == "unseen" else [["trained", "on", "25", str(trained_on["b"])]])
+
+
 def test_what_is_missing_is_explained_below(report, empty):
     printed = lines({"full": report, "empty": empty})
     mark = line(printed, "AUC, %")[-1]
     assert line(printed, "AUC, %")[-2] == "-"
     assert any(one.startswith(f"{mark} there are no genuine pairs") for one in printed)
+
+
+def test_angles_of_drawn_pairs_say_so():
+    text = " ".join(" ".join(lines({"many": evaluated(100, 7)})).split())
+    assert "200,000 of 242,550 pairs, drawn with replacement" in text
 
 
 def test_an_unresolved_far_is_a_dash_with_a_footnote():

@@ -53,3 +53,14 @@ def test_embeddings_of_length_zero_are_refused():
     embeddings[2] = 0
     with pytest.raises(DataError, match=r"1 of 6 are all zeros .* first at index 2"):
         prepare(embeddings, torch.arange(6))
+
+
+def test_neither_last_bits_nor_the_order_they_came_in_change_the_order():
+    rng = np.random.default_rng(0)
+    embeddings, labels = rng.normal(size=(300, 16)), rng.integers(40, size=300)
+    embeddings[:, 0] = 0  # a dimension in which only noise differs
+    order = rng.permutation(300)
+    other = embeddings[order] * (1 + 2.0**-52) + rng.normal(scale=1e-9, size=(300, 16))
+    samples, again = prepare(embeddings, labels), prepare(other, labels[order])
+    assert np.array_equal(samples.labels, again.labels)
+    assert np.abs(samples.unit - again.unit).max() < 1e-7

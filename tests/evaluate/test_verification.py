@@ -77,6 +77,14 @@ def test_the_length_of_the_embeddings_does_not_matter():
     assert verify(embeddings * powers, labels) == verify(embeddings, labels)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_last_bits_of_the_embeddings_draw_no_other_pairs(seed):
+    embeddings, labels = made_up(identities=40, each=5, spread=1.5, seed=seed)
+    last_bits = embeddings * 3, embeddings.double() * (1 + 2**-52), embeddings.double() + 1e-12
+    value = verify(embeddings, labels).accuracy.value
+    assert [verify(one, labels).accuracy.value for one in last_bits] == [value] * 3
+
+
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [([4, 4, 4, 4], "all samples are of one identity"), ([1, 2, 3, 4], "no identity has two")],

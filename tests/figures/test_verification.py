@@ -68,7 +68,7 @@ def test_curves_share_axes_in_different_colours(verification):
     second = RocDisplay.from_scores([0.5, 0.9], np.linspace(0, 1, 99), name="arcface")
     assert second.plot(first.ax_).figure_ is first.figure_
     legend = first.ax_.get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["softmax", "arcface"]
+    assert [text.get_text().strip() for text in legend.get_texts()] == ["softmax", "arcface"]
     assert len({line.get_color() for line in legend.get_lines()}) == 2
 
 
@@ -151,3 +151,11 @@ def test_without_matplotlib_the_extra_is_named(tmp_path):
         check=False,
     )
     assert "ConfigError: pictures need matplotlib: pip install 'gonio[plot]'" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["$x_$", r"$\frac$", "_x", "a\x1b]0;b\x07"])
+def test_any_name_of_a_model_is_drawn_as_it_is(verification, name, tmp_path):
+    display = RocDisplay.from_verification(verification, name=name).plot()
+    save(display.figure_, tmp_path / "roc.png")
+    (shown,) = display.ax_.get_legend().get_texts()
+    assert shown.get_text().strip() == name.replace("\x1b", r"\x1b").replace("\x07", r"\x07")

@@ -89,7 +89,7 @@ def test_a_backbone_of_ones_own_is_built_in_training_mode():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("missing_module:f", "cannot be imported: ModuleNotFoundError: .*; is it spelled"),
+        ("missing_module:f", "it cannot be imported: ModuleNotFoundError: .*; it is spelled"),
         ("my_backbones:missing", "cannot be imported: AttributeError: .*'missing'"),
         ("my_mistake:f", "cannot be imported: SyntaxError"),
         (":f", "cannot be imported: ValueError"),

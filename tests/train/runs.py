@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 from gonio import losses
+from gonio.runs.folder import RunFolder
 from gonio.train import DataConfig, LossConfig, OptimiseConfig, TrainConfig
-from gonio.train.run_folder import RunFolder
 
-STEPS = 22
-"""Of the run that `run_config` describes: two epochs of eleven batches."""
+STEPS = 24
+"""Of the run that `run_config` describes: two epochs of twelve batches."""
 
 
 def run_config(out, loss="arcface", **settings):

@@ -1,6 +1,9 @@
 """A run that was cut and gone on with ends as if it had not been cut."""
 
 import contextlib
+import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +12,8 @@ from PIL import Image
 from gonio.base.durable import sha256
 from gonio.base.errors import CheckpointError
 from gonio.data import open_data
-from gonio.train import TargetsConfig, train, trainer
+from gonio.settings import read_yaml
+from gonio.train import LossConfig, TargetsConfig, TrainConfig, load_backbone, train, trainer
 from train.runs import STEPS, change, folder_of, metrics_of, run_config
 
 
@@ -91,6 +95,51 @@ def test_without_a_whole_checkpoint_a_run_does_not_begin_again(finished):
     assert len(metrics_of(folder_of(finished))) == STEPS
 
 
+def test_a_finished_run_without_checkpoints_is_finished(finished, finished_run):
+    """They were deleted to save room: nothing is trained anew, and the model is written again."""
+    folder = folder_of(finished)
+    shutil.rmtree(folder.checkpoints)
+    lines = folder.metrics.read_bytes()
+    assert torch.equal(
+        next(train(finished, resume=True).backbone.parameters()),
+        next(load_backbone(folder.path).parameters()),
+    )
+    assert folder.metrics.read_bytes() == lines
+    assert_same_run(folder, finished_run("arcface"))
+
+
+def test_without_checkpoints_nothing_can_be_made_longer(finished, finished_run):
+    shutil.rmtree(folder_of(finished).checkpoints)
+    with pytest.raises(
+        CheckpointError, match="no checkpoint is left to go on from after step 24 of 36"
+    ):
+        train(change(finished, "optimise.epochs", 3), resume=True)
+    assert_same_run(folder_of(finished), finished_run("arcface"))
+
+
+@pytest.mark.parametrize("gone", ["checkpoints", "model.json", "neither"])
+def test_what_a_run_is_is_compared_whatever_is_left_of_it(finished, gone):
+    folder = folder_of(finished)
+    if gone == "checkpoints":
+        shutil.rmtree(folder.checkpoints)
+    elif gone == "model.json":
+        folder.model.unlink()
+    before = sha256(folder.weights)
+    with pytest.raises(CheckpointError, match=r"^loss\.name: 'cosface' now, 'arcface' in the run"):
+        train(change(finished, "loss", LossConfig("cosface")), resume=True)
+    assert sha256(folder.weights) == before
+
+
+def test_another_number_of_threads_is_told(finished):
+    about = json.loads(folder_of(finished).about.read_text())
+    about["environment"]["threads"] += 3
+    folder_of(finished).about.write_text(json.dumps(about))
+    with pytest.warns(
+        UserWarning, match=r"the last digits may differ.*: threads \(\d+ now, \d+ before\)"
+    ):
+        train(finished, resume=True)
+
+
 def test_a_finished_run_stays_as_it_is(finished, finished_run):
     train(finished, resume=True)
     assert_same_run(folder_of(finished), finished_run("arcface"))
@@ -99,7 +148,7 @@ def test_a_finished_run_stays_as_it_is(finished, finished_run):
 def test_a_finished_run_can_go_on_for_more_epochs(finished, finished_run):
     train(change(finished, "optimise.epochs", 3), resume=True)
     lines = metrics_of(folder_of(finished))
-    assert [line["step"] for line in lines] == list(range(1, 34))
+    assert [line["step"] for line in lines] == list(range(1, 37))
     assert lines[:STEPS] == metrics_of(finished_run("arcface"))
     assert "epochs: 3" in folder_of(finished).config.read_text()
 
@@ -115,6 +164,7 @@ def test_a_finished_run_can_go_on_for_more_epochs(finished, finished_run):
         ("targets.mixup", 0.2),
         ("model.embedding_dim", 64),
         ("data.unseen", 0.4),
+        ("data.split_seed", 5),
     ],
 )
 def test_a_run_does_not_go_on_with_other_settings(finished, name, value):
@@ -130,17 +180,57 @@ def test_settings_that_change_no_number_may_change(finished, finished_run):
     assert_same_run(folder_of(finished), finished_run("arcface"))
 
 
-def test_a_run_does_not_go_on_with_other_data(tmp_path):
+def people(folder):
+    """Eighty pictures of the ten digits, as files."""
     images = open_data("digits", size=8, channels=1)
     for index in range(80):
-        identity = tmp_path / "people" / images.names[images.labels[index]]
+        identity = folder / images.names[images.labels[index]]
         identity.mkdir(parents=True, exist_ok=True)
         Image.fromarray(images.read([index])[0, 0].numpy()).save(identity / f"{index}.png")
-    config = change(run_config(tmp_path / "run"), "data.source", str(tmp_path / "people"))
+    return folder
+
+
+@pytest.fixture
+def of_people(tmp_path):
+    """The configuration of a finished run on a folder of pictures."""
+    source = people(tmp_path / "people")
+    config = change(run_config(tmp_path / "run"), "data.source", str(source))
     train(config)
-    next((tmp_path / "people").rglob("*.png")).unlink()
-    with pytest.raises(CheckpointError, match=r"79 images .* now, 80 images of 10 identities"):
-        train(config, resume=True)
+    return config
+
+
+def remove(path):
+    path.unlink()
+
+
+def repaint(path):
+    Image.new("L", (8, 8), 77).save(path)
+
+
+@pytest.mark.parametrize(
+    ("change_of", "said"), [(remove, r"files \(79 now, 80 before\), pixels"), (repaint, "pixels;")]
+)
+def test_a_run_does_not_go_on_with_other_data(of_people, change_of, said):
+    change_of(min(Path(of_people.data.source).rglob("*.png")))
+    for _ in range(2):  # with and without a checkpoint
+        with pytest.raises(CheckpointError, match=rf"people has changed since .*: {said}"):
+            train(of_people, resume=True)
+        shutil.rmtree(folder_of(of_people).checkpoints, ignore_errors=True)
+
+
+def test_a_run_finds_its_data_from_every_folder_and_where_they_were_moved_to(
+    of_people, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    relative = change(change(of_people, "data.source", "people"), "out", "relative")
+    train(relative)
+    kept = TrainConfig.from_dict(read_yaml(tmp_path / "relative/config.yaml"))
+    assert kept.data.source == str(tmp_path / "people")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    train(change(kept, "out", "../relative"), resume=True)
+    (tmp_path / "people").rename(tmp_path / "moved")
+    train(change(of_people, "data.source", "../moved"), resume=True)
 
 
 def test_there_is_nothing_to_go_on_with(tmp_path, monkeypatch):

@@ -1,16 +1,19 @@
 """What a run leaves, and that its numbers depend on nothing but the settings."""
 
-import json
 import math
 
 import pytest
 import torch
+from PIL import Image
 
 from gonio.base.durable import sha256
 from gonio.base.errors import CheckpointError, ConfigError, DataError
 from gonio.data import to_float
+from gonio.runs.about import About
+from gonio.runs.checkpoint import newest_checkpoint
+from gonio.runs.model import Backbone, read_model
+from gonio.runs.records import read_record
 from gonio.train import DivergedError, embed, load_backbone, train
-from gonio.train.checkpoint import newest_checkpoint
 from train.runs import STEPS, change, folder_of, metrics_of, run_config
 
 
@@ -27,7 +30,7 @@ def test_one_seed_gives_the_same_numbers_and_another_seed_others(finished_run, t
 def test_metrics_tell_that_the_run_learns(finished_run):
     lines = metrics_of(finished_run("arcface"))
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
-    assert [line["epoch"] for line in lines] == [1] * 11 + [2] * 11
+    assert [line["epoch"] for line in lines] == [1] * 12 + [2] * 12
     assert all(math.isfinite(value) for line in lines for value in line.values())
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert lines[-1]["angle_degrees"] < lines[0]["angle_degrees"] < 180
@@ -42,16 +45,15 @@ def test_metrics_can_be_written_every_few_steps(tmp_path, finished_run):
 
 def test_a_run_says_what_it_is_of(finished_run):
     folder = finished_run("arcface")
-    assert json.loads(folder.versions.read_text())["torch"] == torch.__version__
-    about = json.loads(folder.model.read_text())
-    assert about["loss"]["margin"] == 0.5
-    assert about["backbone"] == {
-        "name": "small",
-        "embedding_dim": 128,
-        "image_size": 8,
-        "channels": 1,
-    }
-    assert len(about["identities"]) == 8
+    about, model = read_record(About, folder.about), read_model(folder)
+    assert about.steps == model.step == STEPS
+    assert about.run == model.run
+    assert about.environment.packages["torch"] == torch.__version__
+    assert about.environment.threads == torch.get_num_threads()
+    assert model.sha256 == sha256(folder.weights)
+    assert model.loss["margin"] == model.run.settings["loss"]["margin"] == 0.5
+    assert model.backbone == Backbone("small", embedding_dim=128, image_size=8, channels=1)
+    assert (len(model.identities), model.run.data.identities) == (8, 10)
     assert not [path for path in folder.path.rglob("*") if "part" in path.name]
 
 
@@ -75,16 +77,20 @@ def test_a_damaged_export_is_refused(finished, damage):
     elif damage == "gone":
         folder.weights.unlink()
     else:
-        folder.model.write_text("[]" if damage == "other json" else '{"format": 2}')
+        folder.model.write_text("[]" if damage == "other json" else '{"format": 99}')
     with pytest.raises(CheckpointError, match=r"model\.(safetensors|json)"):
         load_backbone(folder.path)
 
 
 def test_a_folder_that_holds_a_run_is_not_trained_into(finished):
-    files = {path: path.stat().st_mtime_ns for path in folder_of(finished).path.rglob("*")}
+    def files():
+        found = folder_of(finished).path.rglob("[!.]*")
+        return {path: path.stat().st_mtime_ns for path in found}
+
+    before = files()
     with pytest.raises(ConfigError, match="--resume"):
         train(finished)
-    assert {path: path.stat().st_mtime_ns for path in folder_of(finished).path.rglob("*")} == files
+    assert files() == before
 
 
 def test_a_folder_with_other_things_keeps_them(tmp_path):
@@ -139,10 +145,20 @@ def test_a_step_that_is_not_finite_ends_the_run_and_changes_no_weight(
     message = str(caught.value)
     step = int(message.split()[1].rstrip(":"))
     images = message.partition("training images ")[2].split(", ")
-    assert len(images) == 128
+    assert len(images) == 120
     folder = folder_of(config)
     last = newest_checkpoint(folder.checkpoints)
     assert last.step == step - 1
     assert last.tensors["head.weight"].isfinite().all()
     assert len(metrics_of(folder)) == step - 1
     assert not folder.weights.exists()
+
+
+def test_images_that_meet_themselves_are_told(tmp_path):
+    for name in ("ann/1", "ann/2", "bob/1", "bob/2", "carol/1", "dave/1"):
+        path = tmp_path / f"faces/{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(path)
+    config = change(run_config(tmp_path / "run", "supcon"), "data.source", str(tmp_path / "faces"))
+    with pytest.warns(UserWarning, match="2 of 2 identities have fewer than 4 images"):
+        train(config)

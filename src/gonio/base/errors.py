@@ -34,12 +34,43 @@ class CheckpointError(GonioError):
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ConfigError:
     """The error for a name that is in no table; it says which one may have been meant."""
     known = list(choices)
-    close = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.6)
-    hint = f"did you mean {close[0]!r}?" if close else ""
+    close = nearest(name, known)
+    hint = f"did you mean {close!r}?" if close else ""
     if not close or len(known) <= MANY:
         hint = f"{hint} choose one of {', '.join(known)}".strip()
     return ConfigError(f"{kind}: {name!r} is unknown; {hint}")
 
 
+def no_such(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+    """The error for an option or setting that there is not."""
+    names = list(known)
+    close = nearest(name, names)
+    section = name.rpartition(".")[0]
+    siblings = [one for one in names if one.rpartition(".")[0] == section] or names
+    listed = ", ".join(siblings) if len(siblings) <= MANY else "what --help lists"
+    hint = f"did you mean {close}?" if close else f"there is {listed or 'none'}"
+    return ConfigError(f"{name}: there is no such {kind}; {hint}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that may have been meant: `--batch-size` is near `--optimise.batch_size`."""
+
+    def likeness(one: str) -> tuple[float, float]:
+        last, whole = (_alike(one.split(".")[start:], name.split(".")[start:]) for start in (-1, 0))
+        return last, whole
+
+    close = max(known, key=likeness, default="")
+    return close if close and likeness(close)[0] >= NEAR else None
+
+
+def _alike(one: list[str], other: list[str]) -> float:
+    """The share of the characters that two names have in common, but for case, - and _."""
+    a, b = (".".join(parts).lower().replace("_", "-").lstrip("-") for parts in (one, other))
+    return difflib.SequenceMatcher(None, a, b).ratio()
+
+
 MANY = 12
 """Names that are listed whole even beside a near one."""
+
+NEAR = 0.6
+"""Share of the characters that two names must have in common."""

@@ -1,17 +1,16 @@
 """`gonio check`: is a loss what it says it is, ours or a stranger's."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gonio import contract
 from gonio.base.errors import ConfigError, GonioError
-from gonio.cli.named_loss import named_loss
-from gonio.cli.output import show
+from gonio.cli.output import say, say_json, show
 from gonio.cli.parser import Parser
-from gonio.contract import CHECKS, Sizes, Subject
+from gonio.contract import POINTS, Sizes, Subject
 from gonio.data.progress import track
-from gonio.train.config_file import parse_yaml
+from gonio.settings import LossConfig, parse_yaml
 
 EXAMPLES = """\
   gonio check arcface
@@ -24,6 +23,9 @@ EXAMPLES = """\
 
 MINIMUM = Sizes(num_classes=2, embedding_dim=3)
 """One other class, and a direction beside the plane in which the own class is turned away from."""
+
+MAXIMUM = 65_535
+"""Above it, a check takes hours and finds nothing else."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -50,18 +52,24 @@ def run(arguments: Sequence[str]) -> None:
         metavar="LOSS",
         help="which loss of the table it says it is: a name, or {name: NAME, SETTING: VALUE}",
     )
+    parser.add_argument(
+        "--detached",
+        action="store_true",
+        help="its gradient is by definition not the derivative of its value",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.read(arguments)
     sizes = Sizes(chosen.num_classes, chosen.embedding_dim)
     for option, size, least in zip(
         ("--num-classes", "--embedding-dim"), sizes, MINIMUM, strict=True
     ):
-        if size < least:
-            raise ConfigError(f"{option}: {size} is below {least}")
+        if not least <= size <= MAXIMUM:
+            raise ConfigError(f"{option}: got {size}; it must be in [{least}, {MAXIMUM}]")
     subject = _subject(chosen.name, dict(map(_setting, chosen.set)), chosen.claim)
+    subject = replace(subject, is_detached=subject.is_detached or chosen.detached)
     verdicts = {
-        name: contract.examine(subject, CHECKS[name], sizes)
-        for name in track(CHECKS, subject.name, len(CHECKS))
+        name: contract.examine(subject, POINTS[name], sizes)
+        for name in track(POINTS, subject.name, len(POINTS))
     }
     if chosen.json:
         about = {
@@ -70,31 +78,35 @@ def run(arguments: Sequence[str]) -> None:
             **sizes._asdict(),
         }
         checks = contract.to_dict(subject, verdicts)
-        print(json.dumps(about | {"checks": checks}, indent=2, ensure_ascii=False))
+        say_json(about | {"checks": checks})
     else:
         show(contract.verdict_table(subject, verdicts))
-        print(contract.inputs(subject, verdicts))
     failed = [name for name, verdict in verdicts.items() if verdict.status == "fail"]
     if failed:
+        if not chosen.json:
+            say(contract.inputs(subject, verdicts))
         raise GonioError(
-            f"{subject.name} fails {len(failed)} of {len(CHECKS)}: {', '.join(failed)}"
+            f"{subject.name} fails {len(failed)} of {len(POINTS)}: {', '.join(failed)}"
         )
 
 
 def _subject(name: str, settings: dict[str, Any], claim: str | None) -> Subject:
-    """What is checked, with the loss whose formula it is compared with: one of ours with itself."""
+    """What is checked, with the loss whose formula it is compared with."""
     if ":" in name:
         subject = contract.imported(name, settings)
-        return subject if claim is None else subject.claims(_row(claim, {}))
-    if "." in name:
+    elif "." in name:
         raise ConfigError(f"{name}: a loss of another package is spelled package.module:Class")
-    return _row(name, settings).claims(_row(claim or name, {} if claim else settings, "chunked"))
+    else:
+        subject = _row(LossConfig(name, settings), "chunked")
+    return subject if claim is None else subject.claims(_row(LossConfig.typed(claim, "--as")))
 
 
-def _row(text: str, settings: dict[str, Any], backend: str = "auto") -> Subject:
-    """`arcface` or `{name: arcface, margin: 0.3}` -> that loss of the table."""
-    label, loss = named_loss(text, "--as", settings)
-    return contract.of_loss(label, loss, backend)
+def _row(loss: LossConfig, backend: str = "auto") -> Subject:
+    """A loss of the table."""
+    try:
+        return contract.of_loss(loss.label, loss.make(), backend)
+    except ValueError as error:
+        raise ConfigError(f"{loss.name}: it cannot be checked: {error}") from error
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -1,27 +1,19 @@
 """`gonio evaluate`: trained runs side by side, on identities that they were not trained on."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-import torch
+from rich.table import Table
 
 from gonio.base.durable import write_json
-from gonio.base.errors import ConfigError, DataError
-from gonio.cli.configuration import read_config
-from gonio.cli.output import show
-from gonio.cli.parser import Parser
-from gonio.data import Images
+from gonio.cli.output import show_columns
+from gonio.cli.parser import Parser, add_import
 from gonio.evaluate import report_table
-from gonio.train.config import TrainConfig
-from gonio.train.evaluation import evaluate_backbone, write_results
-from gonio.train.export import load_backbone, read_model
-from gonio.train.run_folder import RunFolder
-from gonio.train.split import Fingerprint, open_images, open_split
-from gonio.train.state import initial_backbone
-from gonio.train.trainer import choose_device
+from gonio.runs.folder import RunFolder
+from gonio.runs.results import Result, write_result
+from gonio.settings import check_output, check_path
+from gonio.train.trained import Trained, opener
 
 EXAMPLES = """\
   gonio evaluate runs/glyphs-arcface-1
@@ -40,45 +32,59 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--untrained", action="store_true", help="add the backbone as it was before training"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the reports as JSON, too")
-    chosen = parser.parse_args(arguments)
-    if chosen.json and not chosen.json.absolute().parent.is_dir():
-        raise ConfigError(f"--json: the folder {chosen.json.parent} does not exist")
-    runs = _labelled([_read(Path(path)) for path in dict.fromkeys(chosen.runs)])
-    images_of = _opener(chosen.data)
-    reports = {}
-    for label, one in runs.items():
-        backbone = load_backbone(one.folder.path).to(one.device)
-        reports[label] = evaluate_backbone(backbone, images_of(one))
-        other = None if chosen.data is None else Path(chosen.data).resolve().name
-        write_results(one.folder, reports[label], other)
-    if chosen.untrained:
-        for label, one in _distinct(runs).items():
-            backbone = initial_backbone(one.config.data, one.config.model, one.config.seed)
-            reports[label] = evaluate_backbone(backbone.to(one.device), images_of(one))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON, too")
+    add_import(parser)
+    chosen = parser.read(arguments)
+    for path in chosen.runs:
+        check_path("RUN", path)
+    if chosen.data is not None:
+        check_path("--data", chosen.data)
+    if chosen.json is not None:
+        check_output("--json", chosen.json)
+    found = [Trained.read(path, chosen.allowed) for path in dict.fromkeys(chosen.runs)]
+    runs = _labelled(found)
+    sample_of = opener(chosen.data)
+    results = {label: one.result(sample_of(one)) for label, one in runs.items()}
+    untrained = _distinct(runs) if chosen.untrained else {}
+    before = {label: one.result_before_training(sample_of(one)) for label, one in untrained.items()}
     if chosen.json:
-        write_json(chosen.json, {name: json.loads(one.to_json()) for name, one in reports.items()})
-    show(report_table(reports))
+        write_json(chosen.json, {label: asdict(one) for label, one in (results | before).items()})
+    folders = {label: one.folder for label, one in runs.items()}
+    keep_and_show(results | before, folders, is_own=chosen.data is None)
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A finished run."""
+def keep_and_show(
+    results: Mapping[str, Result], folders: Mapping[str, RunFolder], *, is_own: bool
+) -> None:
+    """Write results into the folders of their runs, and show them side by side, kept or not.
 
-    folder: RunFolder
-    config: TrainConfig
-    data: Fingerprint
+    Args:
+        results: to show, by the names of their columns.
+        folders: of those that are to be kept.
+        is_own: whether they are those of the identities that each run kept apart.
 
-    @property
-    def device(self) -> torch.device:
-        """The best there is, unless the run was to stay on the CPU."""
-        return choose_device("cpu" if self.config.device == "cpu" else "auto")
+    Raises:
+        OSError: names the first file that could not be written; all others are.
+    """
+    failures = []
+    for label, folder in folders.items():
+        try:
+            write_result(folder, results[label], is_own=is_own)
+        except OSError as error:
+            failures.append(error)
+    try:
+        show_columns(results, _table)
+    finally:
+        if failures:
+            raise failures[0]
 
 
-def _read(path: Path) -> Trained:
-    folder = RunFolder(path)
-    about = read_model(folder)
-    return Trained(folder, read_config(folder.config), about["data"])
+def _table(results: Mapping[str, Result]) -> Table:
+    """Results, and on how many of their identities the models were trained."""
+    return report_table(
+        {label: one.report for label, one in results.items()},
+        {label: len(one.trained_on) for label, one in results.items()},
+    )
 
 
 def _labelled(runs: Sequence[Trained]) -> dict[str, Trained]:
@@ -93,26 +99,6 @@ def _distinct(runs: Mapping[str, Trained]) -> dict[str, Trained]:
     """One run for each backbone that training began with, under the name of its column."""
     first: dict[tuple[object, ...], str] = {}
     for label, one in runs.items():
-        first.setdefault((one.config.data, one.config.model, one.config.seed), label)
+        first.setdefault((one.data, one.model.backbone, one.seed), label)
     labels = list(first.values())
     return {"untrained" if len(labels) == 1 else f"untrained {one}": runs[one] for one in labels}
-
-
-def _opener(source: str | None) -> Callable[[Trained], Images]:
-    """What to evaluate a run on; data that several runs share are opened once."""
-    split, whole = cache(open_split), cache(open_images)
-
-    def images_of(run: Trained) -> Images:
-        data = run.config.data
-        if source is not None:
-            return whole(replace(data, source=source))
-        opened = split(data, run.config.seed)
-        if opened.fingerprint != run.data:
-            raise DataError(
-                f"{data.source}: the data have changed since {run.folder.path} was trained, so that "
-                "which identities it has not seen is not known; put them back, or name others by "
-                "--data"
-            )
-        return opened.unseen
-
-    return images_of

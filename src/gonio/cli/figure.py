@@ -1,13 +1,14 @@
 """`gonio figure`: pictures of losses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.table import Table
 
 from gonio import figures
-from gonio.cli.named_loss import named_loss
-from gonio.cli.output import show
+from gonio.cli.output import is_piped, list_rows, show
 from gonio.cli.parser import Parser
+from gonio.settings import LossConfig, check_output
 
 EXAMPLES = """\
   gonio figure --list
@@ -28,22 +29,20 @@ def run(arguments: Sequence[str]) -> None:
         help="a name, or a mapping with its settings; may be repeated; the survey's own by default",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="where to: .svg, .pdf or .png")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.read(arguments)
     if chosen.list:
-        show(_table())
+        rows = [(name, figures.describe(name)) for name in figures.names()]
+        list_rows(rows) if is_piped() else show(_table(rows))
         return
     if chosen.name is None or chosen.output is None:
         parser.error("the name of a picture and -o FILE are needed, or --list")
-    shown = (
-        None
-        if chosen.loss is None
-        else dict(named_loss(text, "--loss", {}) for text in chosen.loss)
-    )
-    figures.draw(chosen.name, chosen.output, shown)
+    check_output("--output", Path(chosen.output))
+    given = [LossConfig.typed(text, "--loss") for text in chosen.loss or ()]
+    figures.draw(chosen.name, chosen.output, {one.label: one.make() for one in given} or None)
 
 
-def _table() -> Table:
+def _table(rows: Iterable[tuple[str, str]]) -> Table:
     table = Table("figure", "what it shows")
-    for name in figures.names():
-        table.add_row(name, figures.describe(name))
+    for row in rows:
+        table.add_row(*row)
     return table

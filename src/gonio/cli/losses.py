@@ -1,7 +1,6 @@
 """`gonio losses`: the table of losses."""
 
 import itertools
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +8,9 @@ from rich import box
 from rich.table import Table
 
 from gonio import losses
-from gonio.cli.output import show
+from gonio.cli.output import as_typed, is_piped, list_rows, say, say_json, show
 from gonio.cli.parser import Parser
-from gonio.train.loss_config import plain
+from gonio.settings import plain
 
 EXAMPLES = """\
   gonio losses
@@ -28,23 +27,22 @@ def run(arguments: Sequence[str]) -> None:
         "name", nargs="?", metavar="NAME", help="one loss, or module:function for your own"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.read(arguments)
     if chosen.name is not None:
         row = losses.get(chosen.name)
-        _print_json(_facts(row)) if chosen.json else print(_page(row))
+        say_json(_facts(row)) if chosen.json else say(_page(row))
         return
     rows = [losses.get(name) for name in losses.names()]
     if chosen.json:
-        _print_json([_facts(row) for row in rows])
+        say_json([_facts(row) for row in rows])
+        return
+    if is_piped():
+        list_rows((row.name, row.summary, _settings(row)) for row in rows)
         return
     width = max(len(row.name) for row in rows)
     for family, members in itertools.groupby(rows, lambda row: row.family):
         show(_table(family, list(members), width))
-    print("gonio losses NAME shows one with its equation, the meaning of its settings, its source")
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    say("gonio losses NAME shows one with its equation, the meaning of its settings, its source")
 
 
 def _facts(row: losses.Row) -> dict[str, Any]:
@@ -56,7 +54,7 @@ def _facts(row: losses.Row) -> dict[str, Any]:
         "equation": row.equation,
         "settings": {
             name: {"default": default, "meaning": row.arguments[name]}
-            for name, default in plain(row.defaults).items()
+            for name, default in _defaults(row).items()
         },
         "source": row.source,
     }
@@ -76,17 +74,24 @@ def _table(family: str, rows: Sequence[losses.Row], width: int) -> Table:
     table.add_column("summary", ratio=3)
     table.add_column("settings", ratio=2)
     for row in rows:
-        settings = [f"{name}={_shown(value)}" for name, value in plain(row.defaults).items()]
-        table.add_row(row.name, row.summary, ", ".join(settings))
+        table.add_row(row.name, row.summary, _settings(row))
     return table
+
+
+def _settings(row: losses.Row) -> str:
+    return ", ".join(f"{name}={as_typed(value)}" for name, value in _defaults(row).items())
+
+
+def _defaults(row: losses.Row) -> dict[str, Any]:
+    return {name: plain(default) for name, default in row.defaults.items()}
 
 
 def _page(row: losses.Row) -> str:
     """All that is known of a loss; of one of the user's own that may be the settings alone."""
     equation = "\n".join(f"    {line}" for line in row.equation.splitlines())
     settings = "\n".join(
-        f"  {name} = {_shown(default)}\n      {row.arguments[name]}".rstrip()
-        for name, default in plain(row.defaults).items()
+        f"  {name} = {as_typed(default)}\n      {row.arguments[name]}".rstrip()
+        for name, default in _defaults(row).items()
     )
     title = "settings of gonio train, as --loss.NAME VALUE, and their defaults"
     parts = [
@@ -96,10 +101,3 @@ def _page(row: losses.Row) -> str:
         row.source and f"source\n  {row.source}",
     ]
     return "\n\n".join(filter(None, parts))
-
-
-def _shown(value: Any) -> str:
-    """As it is typed."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{name}: {_shown(one)}' for name, one in value.items())}}}"
-    return value if isinstance(value, str) else json.dumps(value)

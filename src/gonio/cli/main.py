@@ -11,8 +11,8 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from gonio.base.errors import GonioError
-from gonio.cli.parser import check_known
+from gonio.base.errors import GonioError, no_such
+from gonio.base.text import shown
 
 HELP = """\
 usage: gonio COMMAND [options]
@@ -22,6 +22,7 @@ Train embeddings with softmax-based losses with margins, and prove how good they
   train     train embeddings, then verify identities that were never trained on
             gonio train --data glyphs --loss arcface --loss.margin 0.4
             gonio train --config runs/glyphs-arcface-1/config.yaml --resume
+            gonio train --data glyphs --backend sampled --backend.rate 0.1
   evaluate  verify unseen identities with trained runs, side by side
             gonio evaluate runs/glyphs-softmax-1 runs/glyphs-arcface-1 --untrained
             gonio evaluate runs/glyphs-arcface-1 --data digits --json report.json
@@ -75,9 +76,11 @@ def _dispatch(arguments: list[str]) -> None:
     elif command == "--version":
         print(f"gonio {version('gonio')}")
     else:
-        check_known(command, COMMANDS, "command")
+        if command not in COMMANDS:
+            raise no_such("command", command, COMMANDS)
         # Threads of torch that wait by spinning are 20 times slower beside another busy process.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        importlib.import_module("gonio.cli.output").prepare()
         importlib.import_module(f"gonio.cli.{command}").run(rest)
 
 
@@ -86,9 +89,23 @@ def _reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if _is_of_memory(error):
+        first, *_ = str(error).splitlines() or [""]
+        mend = "out of memory: a smaller batch, image, embedding or number of classes needs less"
+        return first if first.startswith("out of memory") else f"{mend} ({first})"
     return f"{type(error).__name__}: {error}; --debug shows where"
 
 
+def _is_of_memory(error: Exception) -> bool:
+    """Whether Python, numpy or torch (on a device; on the CPU) could not get memory."""
+    is_named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return is_named or any(one in str(error) for one in TOO_LARGE)
+
+
+TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed")
+"""In a `RuntimeError` of torch."""
+
+
 def _say(text: str) -> None:
-    """One line on standard error."""
-    print("gonio:", *text.split(), file=sys.stderr)
+    """One line on standard error; names in it are shown escaped."""
+    print("gonio:", shown(" ".join(text.split())), file=sys.stderr)

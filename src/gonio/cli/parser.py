@@ -1,11 +1,11 @@
 """Parsers whose failures are one-line errors."""
 
 import argparse
-import difflib
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import NoReturn
 
-from gonio.base.errors import ConfigError
+from gonio.base.errors import ConfigError, no_such
 
 
 class Parser(argparse.ArgumentParser):
@@ -15,30 +15,47 @@ class Parser(argparse.ArgumentParser):
         command: sub-command.
         description: one sentence.
         examples: command lines.
+        usage: where the options are too many to be listed in one.
     """
 
-    def __init__(self, command: str, description: str, examples: str) -> None:
+    def __init__(
+        self, command: str, description: str, examples: str, usage: str | None = None
+    ) -> None:
         super().__init__(
             f"gonio {command}",
+            usage=usage,
             description=description,
             epilog=f"examples:\n{examples}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
 
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Understand the arguments.
+
+        Raises:
+            ConfigError: an unknown option, or one that is missing or has no value.
+            SystemExit: after `--help`.
+        """
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        for argument in takewhile("--".__ne__, arguments):
+            option = argument.partition("=")[0]
+            if option.startswith("--") and option not in known:
+                raise no_such(f"option of {self.prog}", option, known)
+        return self.parse_args(arguments)
+
     def error(self, message: str) -> NoReturn:
         """Raise a `ConfigError`."""
         raise ConfigError(f"{message}; see {self.prog} --help")
 
 
-def check_known(name: str, known: Iterable[str], kind: str) -> None:
-    """Refuse a name that is not known, and say which one may have been meant.
-
-    Raises:
-        ConfigError: an unknown name.
-    """
-    choices = list(known)
-    if name not in choices:
-        close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}?" if close else "see gonio --help"
-        raise ConfigError(f"{name}: there is no such {kind}; {hint}")
+def add_import(parser: argparse.ArgumentParser) -> None:
+    """The option that allows to run code which a file names."""
+    parser.add_argument(
+        "--import",
+        dest="allowed",
+        action="append",
+        default=[],
+        metavar="MODULE[:NAME]",
+        help="run code of your own that a file names: all of a module, or one name of it; may be repeated",
+    )

@@ -3,20 +3,28 @@
 from collections.abc import Sequence
 
 from gonio.cli.configuration import read_request
-from gonio.cli.output import show
-from gonio.evaluate import report_table
-from gonio.train import evaluate_backbone, train, write_results
-from gonio.train.config_file import to_yaml
+from gonio.cli.evaluate import keep_and_show
+from gonio.cli.output import say
+from gonio.settings import to_yaml
+from gonio.train import Run, train
+from gonio.train.trained import Sample, Trained
 
 
 def run(arguments: Sequence[str]) -> None:
     """Train as the arguments say, and show the report of the unseen identities."""
     request = read_request(arguments)
     if request.print_config:
-        print(to_yaml(request.config), end="")
+        print(to_yaml(request.config.to_dict()), end="")
         return
     finished = train(request.config, resume=request.resume)
-    report = evaluate_backbone(finished.backbone, finished.split.unseen)
-    write_results(finished.folder, report)
-    show(report_table({finished.folder.path.resolve().name: report}))
-    print(f"run: {finished.folder.path}")
+    if len(finished.split.unseen):
+        _evaluate(finished, request.config.model.backbone)
+    say(f"run: {finished.folder.path}")
+
+
+def _evaluate(finished: Run, backbone: str) -> None:
+    """Show how well the unseen identities are told apart, and keep it."""
+    trained = Trained.read(finished.folder.path, allowed=(backbone,))
+    result = trained.result(Sample(finished.split.unseen, trained.data.source))
+    label = finished.folder.path.resolve().name
+    keep_and_show({label: result}, {label: finished.folder}, is_own=True)

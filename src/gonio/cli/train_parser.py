@@ -1,24 +1,17 @@
-"""The parser of `gonio train`, one for each loss, since the loss decides which settings there are."""
+"""The parser of `gonio train`: an option for every setting that there is with this loss and backend."""
 
 import argparse
-import re
-from collections.abc import Callable, Mapping
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Mapping
 
-from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
-
-from gonio import losses
-from gonio.base.errors import ConfigError
-from gonio.cli.settings import Setting
+from gonio.cli.output import as_typed
+from gonio.cli.parser import Parser, add_import
+from gonio.settings import Missing, Setting, first_of, plain, spoken, takes_a_word
 
 EXAMPLES = """\
-A section given as one word is named by it: --loss NAME is --loss.name NAME.
-
-examples:
   gonio train --data glyphs --loss arcface
   gonio train --data path/to/folder --data.size 112 --data.channels 3 --model iresnet18
   gonio train --loss arcface --loss.scale auto --loss.margin '{start: 0, end: 0.5, steps: 1000}'
+  gonio train --loss '{name: cosface, margin: 0.4}' --backend sampled --backend.rate 0.1
   gonio train --config settings.yaml --optimise.epochs 20 --out runs/longer
   gonio train --config runs/longer/config.yaml --resume
 """
@@ -28,58 +21,43 @@ FLAGS = {
     "print_config": "print every setting as YAML instead of training",
 }
 
-KINDS = {float: "a number", int: "a whole number", bool: "true or false", NoneType: "null"}
 
+def train_parser(settings: Mapping[str, Setting], names: Mapping[str, str]) -> Parser:
+    """Options for these settings, in a group for each section, and the flags.
 
-class Formatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Types, defaults, and the examples as they are written."""
-
-
-def train_parser(loss: str, settings: Mapping[str, Setting]) -> ArgumentParser:
-    """Options for these settings, in a group for each section, and the flags."""
-    parser = ArgumentParser(
-        prog="gonio train",
+    Args:
+        settings: by dotted name.
+        names: section -> what was chosen there.
+    """
+    parser = Parser(
+        "train",
+        "Train embeddings, then verify identities that were never trained on.",
+        EXAMPLES,
         usage="gonio train [--config FILE] [--resume] [--SETTING VALUE ...]",
-        description="Train embeddings, then verify identities that were never trained on.",
-        epilog=EXAMPLES,
-        formatter_class=Formatter,
-        exit_on_error=False,
     )
     parser.add_argument("--config", help="YAML file of settings; the command line wins over it")
+    add_import(parser)
     for flag, meaning in FLAGS.items():
         parser.add_argument(f"--{flag}", action="store_true", help=meaning)
     sections = dict.fromkeys(name.partition(".")[0] for name in settings if "." in name)
-    groups = {section: parser.add_argument_group(section) for section in sections}
-    groups["loss"].title, groups["loss"].description = f"loss {loss}", losses.get(loss).summary
-    for name, (kind, default, meaning) in settings.items():
-        group = groups.get(name.partition(".")[0], parser)
-        group.add_argument(f"--{name}", type=kind, default=default, help=meaning)
+    groups = {
+        section: parser.add_argument_group(f"{section} {names.get(section, '')}".rstrip())
+        for section in sections
+    }
+    for name, setting in settings.items():
+        add_setting(groups.get(name.partition(".")[0], parser), name, setting)
     return parser
 
 
-def explained(
-    parse: Callable[[], Namespace], settings: Mapping[str, Setting], where: str = ""
-) -> Namespace:
-    """What `parse` returns; its failure in one line.
-
-    Raises:
-        ConfigError: the parser refused an argument.
-    """
-    try:
-        return parse()
-    except argparse.ArgumentError as error:
-        message = " ".join(str(error).split())
-        match = re.match(r'Parser key "([^"]+)":.* (?:Got|Given) value: (.*)', message)
-        if match and match[1] in settings:
-            allowed = shown_kind(settings[match[1]].kind)
-            message = f"{match[1]}: got {match[2]}; it must be {allowed}"
-        raise ConfigError(f"{where}{message}; see gonio train --help") from error
-
-
-def shown_kind(kind: Any) -> str:
-    """A type in words: "a number or 'auto'"."""
-    if get_origin(kind) in (Union, UnionType):
-        return " or ".join(shown_kind(one) for one in get_args(kind))
-    if get_origin(kind) is Literal:
-        return " or ".join(map(repr, get_args(kind)))
-    return KINDS.get(kind, "text" if kind is str else "a mapping")
+def add_setting(parser: argparse._ActionsContainer, name: str, setting: Setting) -> None:
+    """The option of a setting; a section that takes a word has the name of its first setting, too."""
+    options, kind = [f"--{name}"], spoken(setting.kind)
+    if takes_a_word(setting.kind):
+        options, kind = [*options, f"--{name}.{first_of(setting.kind)}"], "a name"
+    default = "" if setting.default is Missing else f"; default: {as_typed(plain(setting.default))}"
+    parser.add_argument(
+        *options,
+        dest=name,
+        metavar=name.rpartition(".")[2].upper(),
+        help=f"{setting.meaning} ({kind}{default})".replace("%", "%%"),
+    )

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +15,9 @@ from gonio.base.checks import describe
 from gonio.base.errors import ConfigError
 from gonio.contract.batch import Sizes
 from gonio.contract.function import Function, MakeFunction, order_of
-from gonio.contract.labels import IGNORED
+from gonio.contract.points.labels import IGNORED
 from gonio.contract.signature import Signature
-from gonio.contract.subject import Layout, Subject, call, own_randomness
+from gonio.contract.subject import Layout, Subject, call, isolated
 from gonio.head import Head
 from gonio.loss import Loss
 
@@ -25,8 +25,24 @@ PRIMES = Sizes(num_classes=13, embedding_dim=11)
 """Sizes by which the axes of a weight are told apart."""
 
 
-def of_loss(name: str, loss: Loss, backend: str = "auto") -> Subject:
-    """A head with a loss of ours, for classes of the same size."""
+def _even(num_classes: int) -> Tensor:
+    return torch.full((num_classes,), 10)
+
+
+def of_loss(
+    name: str,
+    loss: Loss,
+    backend: Any = "auto",
+    class_counts: Callable[[int], Tensor] = _even,
+) -> Subject:
+    """A head with a loss of ours.
+
+    Args:
+        name: for the reader.
+        loss: from `gonio.losses`, or of one's own.
+        backend: an engine, as `Head` takes it.
+        class_counts: the number of classes -> (classes,) training samples of each.
+    """
 
     def make(sizes: Sizes, ignore_index: int | None = None) -> Head:
         return Head(
@@ -35,20 +51,24 @@ def of_loss(name: str, loss: Loss, backend: str = "auto") -> Subject:
             loss,
             backend=backend,
             ignore_index=ignore_index,
-            class_counts=torch.full((sizes.num_classes,), 10),
+            class_counts=class_counts(sizes.num_classes),
         )
 
     ignoring = functools.partial(make, ignore_index=IGNORED)
-    with own_randomness():
+    with isolated():
         layout = Layout.of(make(PRIMES), PRIMES)
-    return Subject(
+    by_engine = Subject(
         name,
         make,
         layout,
         ignoring,
         is_detached=loss.is_detached,
         meets=loss.is_batchwise,
+        precisions=(torch.float64, torch.float32, torch.bfloat16, torch.float16),
     )
+    if backend == "reference":
+        return by_engine
+    return replace(by_engine, reference=of_loss(name, loss, "reference", class_counts))
 
 
 def imported(name: str, settings: Mapping[str, Any]) -> Subject:
@@ -63,10 +83,11 @@ def imported(name: str, settings: Mapping[str, Any]) -> Subject:
     Raises:
         ConfigError: it cannot be imported, made or called.
     """
-    attribute = importing.imported(name)
+    with isolated():
+        attribute = importing.imported(name, (name,))
     if isinstance(attribute, Loss):
         return of_loss(name, attribute)
-    if isinstance(attribute, nn.Module) or not callable(attribute):
+    if not (inspect.isclass(attribute) or inspect.isfunction(attribute)):
         raise ConfigError(
             f"{name}: it is a {type(attribute).__name__}; name a class, or a function that makes one"
         )
@@ -85,9 +106,9 @@ def imported(name: str, settings: Mapping[str, Any]) -> Subject:
         return attribute(**{**signature.sized(sizes), **settings, **keywords})
 
     try:
-        with own_randomness():
+        with isolated():
             made = make(PRIMES)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{name}: it cannot be made: {importing.said(error)}") from error
     if isinstance(made, Loss):
         return of_loss(name, made)
@@ -97,9 +118,7 @@ def imported(name: str, settings: Mapping[str, Any]) -> Subject:
     ignoring = functools.partial(make, ignore_index=IGNORED) if takes_it else None
     layout = Layout.of(made, PRIMES)
     is_detached = signature.says("gradient", settings) == "detached"
-    subject = Subject(name, make, layout, ignoring, is_detached, meets=layout is None)
-    _try(subject)
-    return subject
+    return _tried(Subject(name, make, layout, ignoring, is_detached, meets=layout is None))
 
 
 def _of_function(name: str, make: MakeFunction, parameters: Sequence[str]) -> Subject:
@@ -111,9 +130,7 @@ def _of_function(name: str, make: MakeFunction, parameters: Sequence[str]) -> Su
         )
     order = order_of(parameters)
     if len(parameters) == 2:
-        alone = Subject(name, lambda sizes: Function(make(sizes), order), None, meets=True)
-        _try(alone)
-        return alone
+        return _tried(Subject(name, lambda sizes: Function(make(sizes), order), None, meets=True))
     rows_first = Subject(
         name, lambda sizes: Function(make(sizes), order, sizes), Layout("weight", 1, False)
     )
@@ -123,17 +140,15 @@ def _of_function(name: str, make: MakeFunction, parameters: Sequence[str]) -> Su
         layout=Layout("weight", 1, True),
     )
     try:
-        _try(rows_first)
+        return _tried(rows_first)
     except ConfigError:
         with contextlib.suppress(ConfigError):
-            _try(columns_first)
-            return columns_first
+            return _tried(columns_first)
         raise
-    return rows_first
 
 
-def _try(subject: Subject) -> None:
-    """Call it once.
+def _tried(subject: Subject) -> Subject:
+    """Call it with a batch, then with one sample, which it may refuse.
 
     Raises:
         ConfigError: it fails, or does not return a loss.
@@ -152,3 +167,8 @@ def _try(subject: Subject) -> None:
             f"{subject.name}: for {given} it returns {got}; a loss returns one number, or one for "
             "each row"
         )
+    try:
+        call(subject.at(batch), batch.embeddings[:1].float(), batch.labels[:1])
+    except Exception:
+        return replace(subject, fewest=2)
+    return subject

@@ -24,9 +24,9 @@ STYLES = {"pass": "green", "fail": "bold red", "not applicable": "dim"}
 
 
 def verdict_table(subject: Subject, verdicts: Mapping[str, Verdict]) -> Table:
-    """One row for each check."""
+    """One row for each point."""
     table = Table(title=Text(_title(subject)), title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("check", no_wrap=True)
+    table.add_column("point", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("number", justify="right")
     table.add_column("of what", overflow="fold")
@@ -68,7 +68,8 @@ def _title(subject: Subject) -> str:
 
 
 def _python(subject: Subject, batch: Batch) -> Iterator[str]:
-    dtypes = {"embeddings": f", dtype={batch.dtype}", "weight": f", dtype={batch.master}"}
+    master = f", dtype={batch.master}"
+    dtypes = {"embeddings": f", dtype={batch.dtype}", "weight": master, "bias": master}
     for name, values in _plain(subject, batch).items():
         if isinstance(values, list):
             yield f"{name} = torch.tensor({values}{dtypes.get(name, '')})"
@@ -83,6 +84,8 @@ def _plain(subject: Subject, batch: Batch) -> dict[str, Any]:
     if subject.layout is not None:
         weight = batch.weight if subject.layout.centers > 1 else batch.weight[:, 0]
         plain["weight"] = _numbers(weight.tolist(), batch.master)
+        if subject.layout.bias:
+            plain["bias"] = _numbers(batch.bias.tolist(), batch.master)
     return plain
 
 

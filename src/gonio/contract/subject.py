@@ -1,7 +1,8 @@
 """What is checked: any loss, made anew for every input and called as `loss(embeddings, labels)`."""
 
+import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -21,6 +22,10 @@ class Layout(NamedTuple):
     parameter: str
     centers: int
     is_transposed: bool
+    bias: str = ""
+    """The number of each class that is added to its score; "" where there is none."""
+    others: tuple[tuple[str, int], ...] = ()
+    """What else is kept for each class, and along which axis: learned margins, counts, centres."""
 
     @classmethod
     def of(cls, module: nn.Module, sizes: Sizes) -> "Layout | None":
@@ -37,14 +42,30 @@ class Layout(NamedTuple):
             if centers * classes != rows or centers == 0:
                 continue
             if shape in {(rows, dim), (classes, centers, dim), (dim, rows)}:
-                return cls(name, centers, is_transposed=shape == (dim, rows))
+                bias, others = "", []
+                for other, tensor in _tensors(module).items():
+                    if other.endswith("bias") and tensor.shape == (classes,):
+                        bias = other
+                    elif other != name and classes in tensor.shape:
+                        others.append((other, tensor.shape.index(classes)))
+                return cls(name, centers, shape == (dim, rows), bias, tuple(others))
         return None
 
-    def fill(self, module: nn.Module, weight: Tensor) -> None:
-        """Put (classes, centers, dim) weights into the module."""
-        parameter, rows = module.get_parameter(self.parameter), weight.flatten(0, 1)
-        with torch.no_grad():
-            parameter.copy_((rows.T if self.is_transposed else rows).reshape(parameter.shape))
+    @torch.no_grad()
+    def fill(self, module: nn.Module, batch: Batch) -> None:
+        """Put the weights and the bias of a batch into the module, and its classes into their order."""
+        tensors, rows = _tensors(module), batch.weight.flatten(0, 1)
+        weight = tensors[self.parameter]
+        weight.copy_((rows.T if self.is_transposed else rows).reshape(weight.shape))
+        if self.bias:
+            tensors[self.bias].copy_(batch.bias)
+        for name, axis in self.others:
+            tensors[name].copy_(tensors[name].index_select(axis, batch.order))
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    """All that a module learns or keeps."""
+    return dict(module.named_parameters()) | dict(module.named_buffers())
 
 
 class Result(NamedTuple):
@@ -54,6 +75,11 @@ class Result(NamedTuple):
     """() or (batch,)."""
     gradients: dict[str, Tensor]
     """Of the sum of `value`, in "embeddings" and in every parameter; zeros where there is none."""
+
+    def named(self) -> dict[str, Tensor]:
+        """All of it in float64, by names for a reader."""
+        gradients = {f"gradient of {name}": one.double() for name, one in self.gradients.items()}
+        return {"loss": self.value.double()} | gradients
 
 
 @dataclass(frozen=True)
@@ -70,31 +96,39 @@ class Subject:
     """Whether it says that its gradient is not the derivative."""
     meets: bool = False
     """Whether the samples of a batch are meant to meet: as pairs, or when the hardest are chosen."""
+    fewest: int = 1
+    """Samples in a batch: 2 where it refuses one alone."""
+    precisions: tuple[torch.dtype, ...] = (torch.float64, torch.float32)
+    """In which it is asked to be finite; the first, in which all else is asked."""
+    reference: "Subject | None" = None
+    """The same loss by the reference engine, where it has more than one."""
     claim: "Subject | None" = None
     """The loss whose formula it says it computes."""
+    claimed_to: float = 1e-6
+    """How closely, relative to 1 + loss."""
 
     def batch(self, sizes: Sizes) -> Batch:
         """Random inputs."""
-        return random_batch(sizes, 1 if self.layout is None else self.layout.centers)
+        made = random_batch(sizes, 1 if self.layout is None else self.layout.centers)
+        return made.to(self.precisions[0])
 
     def at(self, batch: Batch) -> nn.Module:
-        """The loss in evaluation mode, with the class weights of a batch and no bias."""
-        with own_randomness():
+        """The loss in evaluation mode, with the class weights of a batch."""
+        with isolated(), _default_dtype(batch.master):
             module = self.make(batch.sizes).to(batch.master).eval()
         if self.layout is not None:
-            self.layout.fill(module, batch.weight)
-        with torch.no_grad():
-            for name, parameter in module.named_parameters():
-                if name.endswith("bias") and parameter.shape == batch.weight.shape[:1]:
-                    parameter.zero_()
+            self.layout.fill(module, batch)
         return module
 
-    @torch.no_grad()
     def losses(self, batch: Batch) -> Tensor:
-        """(batch,): the loss of each sample alone."""
-        module = self.at(batch)
-        alone = [call(module, one.embeddings, one.labels).sum() for one in batch.singles()]
-        return torch.stack(alone)
+        """(batch,): the loss of each sample alone, or beside itself where it refuses a batch of one."""
+        rows = range(len(batch.labels))
+        return torch.stack([self.value(batch.rows(*[row] * self.fewest)) for row in rows])
+
+    @torch.no_grad()
+    def value(self, batch: Batch) -> Tensor:
+        """(): the summed loss of a batch, by a module that was not called before."""
+        return call(self.at(batch), batch.embeddings.to(batch.dtype), batch.labels).sum().double()
 
     @torch.no_grad()
     def mean(self, batch: Batch) -> Tensor:
@@ -105,8 +139,12 @@ class Subject:
         """The loss of a batch and its gradients."""
         return evaluate(self.at(batch), batch)
 
-    def claims(self, claim: "Subject") -> "Subject":
+    def claims(self, claim: "Subject", to: float = 1e-6) -> "Subject":
         """The same loss, which says that it computes the formula of another.
+
+        Args:
+            claim: the other.
+            to: how closely, relative to 1 + loss.
 
         Raises:
             ConfigError: their class weights do not have the same form.
@@ -117,12 +155,12 @@ class Subject:
                 f"--as {claim.name}: that loss has {ours or 'no'} weights for each class, "
                 f"{self.name} has {theirs or 'none'}; compare it with another"
             )
-        return replace(self, claim=claim, meets=self.meets or claim.meets)
+        return replace(self, claim=claim, claimed_to=to, meets=self.meets or claim.meets)
 
 
 def call(loss: Callable[..., Tensor], embeddings: Tensor, labels: Tensor) -> Tensor:
-    """The loss, with the same random numbers on every call."""
-    with own_randomness():
+    """The loss, with the same random numbers on every call, and quietly."""
+    with isolated():
         return loss(embeddings, labels)
 
 
@@ -133,7 +171,8 @@ def evaluate(module: nn.Module, batch: Batch) -> Result:
     learned = {"embeddings": embeddings} | dict(module.named_parameters())
     module.zero_grad()
     if value.requires_grad:
-        value.sum().backward()  # type: ignore[no-untyped-call]
+        with isolated():
+            value.sum().backward()  # type: ignore[no-untyped-call]
     gradients = {
         name: torch.zeros_like(one) if one.grad is None else one.grad.clone()
         for name, one in learned.items()
@@ -142,8 +181,19 @@ def evaluate(module: nn.Module, batch: Batch) -> Result:
 
 
 @contextmanager
-def own_randomness() -> Iterator[None]:
-    """The same random numbers each time, with torch's own generator untouched."""
-    with torch.random.fork_rng(devices=[]):
+def isolated() -> Iterator[None]:
+    """The same random numbers each time, torch's own generator untouched, and nothing printed."""
+    with torch.random.fork_rng(devices=[]), redirect_stdout(io.StringIO()):
         torch.default_generator.manual_seed(0)
         yield
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Numbers that a loss learns or keeps start with all digits of `dtype`."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

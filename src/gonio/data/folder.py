@@ -10,20 +10,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gonio.base.durable import sha256
 from gonio.base.errors import ConfigError, DataError
+from gonio.base.text import first_few, shown
 from gonio.data.decode import decode
+from gonio.data.listing import Listing, list_files, misfit
 from gonio.data.progress import track
 
 MEMORY_BUDGET = 2 * 1024**3
 """Bytes of pixels up to which the images of a folder are kept in memory."""
 
-IGNORED = ("desktop.ini", "thumbs.db")
-"""What file managers leave behind; hidden files are ignored too."""
-
-LAYOUT = (
-    "expected one sub-folder of images for each identity, such as "
-    "{root}/alice/1.jpg, {root}/alice/2.jpg, {root}/bob/1.jpg"
-)
+Decoded = tuple[Tensor, str]
+"""Pixels, and the SHA-256 of their file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +29,9 @@ class FolderImages:
     """The readable images of a folder.
 
     Attributes:
-        paths: The file of each image.
+        root: The folder.
+        files: The path of each image in it, with slashes.
+        digests: SHA-256 of each file.
         labels: The identity of each image, `(n,)` int64 in `[0, len(names))`.
         names: The sub-folder of each identity, sorted.
         skipped: The files that could not be read, each with the reason.
@@ -40,7 +40,9 @@ class FolderImages:
         pixels: The images, or None where `read` opens their files each time.
     """
 
-    paths: tuple[Path, ...]
+    root: Path
+    files: tuple[str, ...]
+    digests: tuple[str, ...]
     labels: Tensor
     names: tuple[str, ...]
     skipped: tuple[tuple[Path, str], ...]
@@ -49,23 +51,26 @@ class FolderImages:
     pixels: Tensor | None
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     def read(self, indices: Sequence[int]) -> Tensor:
         """Return the images at `indices`, `(k, channels, size, size)` uint8.
 
         Raises:
-            DataError: Where a file can no longer be read.
+            DataError: Where a file can no longer be read, or is another one.
         """
         if self.pixels is not None:
             return self.pixels[torch.as_tensor(indices, dtype=torch.int64)]
-        paths = [self.paths[index] for index in indices]
+        paths = [self.root / self.files[index] for index in indices]
         images = torch.empty(len(paths), self.channels, self.size, self.size, dtype=torch.uint8)
         decoded = _decode_all(paths, self.size, self.channels)
-        for image, path, result in zip(images, paths, decoded, strict=True):
+        for image, index, path, result in zip(images, indices, paths, decoded, strict=True):
             if isinstance(result, DataError):
-                raise DataError(f"{path} was readable when its folder was opened: {result}")
-            image.copy_(result)
+                raise DataError(f"{shown(str(path))} can no longer be read: {result}")
+            pixels, digest = result
+            if digest != self.digests[index]:
+                raise DataError(f"{shown(str(path))} has changed since its folder was opened")
+            image.copy_(pixels)
         return images
 
 
@@ -80,7 +85,8 @@ def open_folder(
     """Open a folder with one sub-folder of images for each identity.
 
     Every file is decoded once, so that a damaged one is found now and not in the middle of a run.
-    Sub-folders without a readable image are no identities; folders inside them are not entered.
+    Sub-folders without a readable image are no identities. Images that lie beside or deeper than
+    these sub-folders, and hidden ones, are left out with a warning.
 
     Args:
         root: The folder.
@@ -97,29 +103,37 @@ def open_folder(
     """
     if not 0 <= max_bad_fraction <= 1:
         raise ConfigError(f"max_bad_fraction must be in [0, 1], got {max_bad_fraction}")
-    files = _list_files(root)
-    in_memory = len(files) * channels * size * size <= memory_budget
-    pixels = torch.empty(len(files) if in_memory else 0, channels, size, size, dtype=torch.uint8)
-    readable: list[Path] = []
-    skipped: list[tuple[Path, str]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # decode refuses sooner
+        listing = list_files(root)
+        files = listing.used
+        in_memory = len(files) * channels * size * size <= memory_budget
+        pixels = torch.empty(
+            len(files) if in_memory else 0, channels, size, size, dtype=torch.uint8
+        )
+        readable: list[Path] = []
+        digests: list[str] = []
+        skipped: list[tuple[Path, str]] = []
         results = track(_decode_all(files, size, channels), "reading images", len(files))
         for path, result in zip(files, results, strict=True):
             if isinstance(result, DataError):
                 skipped.append((path, str(result)))
                 continue
+            image, digest = result
             if in_memory:
-                pixels[len(readable)] = result
+                pixels[len(readable)] = image
             readable.append(path)
-    _report(root, skipped, len(files), max_bad_fraction)
+            digests.append(digest)
+    _report(listing, skipped, max_bad_fraction)
     names = sorted({path.parent.name for path in readable})
     number = {name: label for label, name in enumerate(names)}
     labels = torch.tensor([number[path.parent.name] for path in readable], dtype=torch.int64)
     if len(readable) == len(names):
-        raise _misfit(root, f"{len(readable)} readable images, no two of the same identity")
+        raise misfit(root, f"{len(readable)} readable images, no two of the same identity")
     return FolderImages(
-        tuple(readable),
+        root,
+        tuple(path.relative_to(root).as_posix() for path in readable),
+        tuple(digests),
         labels,
         tuple(names),
         tuple(skipped),
@@ -129,60 +143,37 @@ def open_folder(
     )
 
 
-def _list_files(root: Path) -> list[Path]:
-    """List the files of every sub-folder in an order that is the same on every machine."""
-    if not root.is_dir():
-        raise DataError(f"{root} is not a folder; {LAYOUT.format(root=root)}")
-    entries = _entries(root)
-    folders = [entry for entry in entries if entry.is_dir()]
-    if not folders:
-        raise _misfit(root, f"{len(entries)} files and no sub-folder")
-    inside = [entry for folder in folders for entry in _entries(folder)]
-    files = [entry for entry in inside if not entry.is_dir()]
-    if not files:
-        raise _misfit(root, f"{len(folders)} sub-folders with {len(inside)} folders and no file")
-    return files
-
-
-def _entries(folder: Path) -> list[Path]:
-    """List a folder by name, without hidden files and what file managers leave."""
-    try:
-        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be listed: {error}") from error
-    return [
-        entry
-        for entry in entries
-        if not entry.name.startswith(".") and entry.name.lower() not in IGNORED
-    ]
-
-
-def _decode_all(paths: Sequence[Path], size: int, channels: int) -> Iterator[Tensor | DataError]:
+def _decode_all(paths: Sequence[Path], size: int, channels: int) -> Iterator[Decoded | DataError]:
     """Decode files in threads; where one cannot be read, yield the error in its place."""
 
-    def attempt(path: Path) -> Tensor | DataError:
+    def attempt(path: Path) -> Decoded | DataError:
         try:
-            return decode(path, size=size, channels=channels)
+            return decode(path, size=size, channels=channels), sha256(path)
         except DataError as error:
             return error
+        except OSError as error:
+            return DataError(str(error.strerror))
 
     with ThreadPoolExecutor() as pool:
         yield from pool.map(attempt, paths)
 
 
-def _report(root: Path, skipped: Sequence[tuple[Path, str]], total: int, allowed: float) -> None:
-    """Warn of skipped files, or refuse the folder where they are too many."""
+def _report(listing: Listing, skipped: Sequence[tuple[Path, str]], allowed: float) -> None:
+    """Warn of left-out and skipped files, or refuse the folder where too many are unreadable."""
+    root = shown(str(listing.root))
+    if listing.left_out:
+        warnings.warn(
+            f"images in {root} are left out, for an image lies in the sub-folder of its identity: "
+            f"{listing.summary()}",
+            stacklevel=3,
+        )
     if not skipped:
         return
-    first = "; ".join(f"{path.relative_to(root)} ({reason})" for path, reason in skipped[:5])
-    more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-    message = f"{len(skipped)} of {total} files in {root} cannot be read: {first}{more}"
+    reasons = [f"{listing.name(path)} ({reason})" for path, reason in skipped]
+    total = len(listing.used)
+    message = f"{len(skipped)} of {total} files in {root} cannot be read: {first_few(reasons)}"
     if len(skipped) > allowed * total:
         raise DataError(
             f"{message}; remove or mend them, or allow more than {allowed:.2%} (max_bad_fraction)"
         )
     warnings.warn(f"{message}; they are skipped", stacklevel=3)
-
-
-def _misfit(root: Path, found: str) -> DataError:
-    return DataError(f"{root} holds {found}; {LAYOUT.format(root=root)}")

@@ -1,7 +1,9 @@
 """What every source of images looks like to the rest of the library."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -18,6 +20,14 @@ class Images(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """The name of each identity."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The name of each image, such as alice/1.jpg."""
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """SHA-256 of what each image holds."""
 
     def __len__(self) -> int: ...
 
@@ -62,6 +72,16 @@ class ArrayImages:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The number of each image."""
+        return tuple(map(str, range(len(self))))
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """SHA-256 of the pixels of each image."""
+        return tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in self.pixels.numpy())
 
     def read(self, indices: Sequence[int]) -> Tensor:
         """Return the images at `indices`, `(k, channels, height, width)` uint8."""

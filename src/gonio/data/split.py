@@ -22,10 +22,23 @@ class SelectedImages:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The name of each image, such as alice/1.jpg."""
+        return self._chosen(self.source.files)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """SHA-256 of what each image holds."""
+        return self._chosen(self.source.digests)
+
     def read(self, indices: Sequence[int]) -> Tensor:
         """Return the images at `indices` of the view, `(k, channels, height, width)` uint8."""
         chosen = self.indices[torch.as_tensor(indices, dtype=torch.int64)]
         return self.source.read(chosen.tolist())
+
+    def _chosen(self, of_source: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(of_source[index] for index in self.indices.tolist())
 
 
 def select_identities(images: Images, identities: Sequence[int]) -> Images:
@@ -58,35 +71,45 @@ def split_by_identity(images: Images, unseen: float, seed: int) -> tuple[Images,
     """Keep identities apart that training never sees, as open-set verification asks.
 
     The split depends on the labels, `unseen` and `seed` alone. Two identities with two images or
-    more are always kept apart, for without them there is no genuine pair and no impostor pair.
+    more are always among those kept apart, for without them there is no genuine pair and no
+    impostor pair; and two are always left, for one alone has nothing to be told from.
 
     Args:
         images: The images to split.
-        unseen: The share of the identities to keep apart, in (0, 1); rounded to whole
-            identities, at least two of them, and at least one is left to train on.
+        unseen: The share of the identities to keep apart, in [0, 1), rounded to whole
+            identities; 0 trains on all of them.
         seed: Chooses the identities.
 
     Returns:
         The images to train on, and those of the unseen identities.
 
     Raises:
-        ConfigError: Where `unseen` is not in (0, 1).
+        ConfigError: Where `unseen` is not in [0, 1).
         DataError: Where there are too few identities or too few images of them.
     """
-    if not 0 < unseen < 1:
-        raise ConfigError(f"unseen must be a share of the identities in (0, 1), got {unseen}")
+    if not 0 <= unseen < 1:
+        raise ConfigError(f"unseen must be a share of the identities in [0, 1), got {unseen}")
     total = len(images.names)
+    if total < LEAST:
+        raise DataError(f"training needs two identities to tell apart, got {total}")
+    if unseen == 0:
+        return images, select_identities(images, [])
     counts = torch.bincount(images.labels, minlength=total).tolist()
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed)).tolist()
     paired = [identity for identity in order if counts[identity] >= 2]
-    if len(paired) < 2 or total < 3:
+    if len(paired) < LEAST or total < 2 * LEAST:
         raise DataError(
             f"there are {total} identities, {len(paired)} of them with two images or more; keeping "
-            "unseen identities apart needs two with two images or more, and one more to train on"
+            "unseen ones apart needs two with two images or more, and training two others; add some, "
+            "or train on all of them with unseen = 0"
         )
-    order = paired[:2] + [identity for identity in order if identity not in paired[:2]]
-    apart = min(max(round(unseen * total), 2), total - 1)
+    order = paired[:LEAST] + [identity for identity in order if identity not in paired[:LEAST]]
+    apart = min(max(round(unseen * total), LEAST), total - LEAST)
     return (
         select_identities(images, sorted(order[apart:])),
         select_identities(images, sorted(order[:apart])),
     )
+
+
+LEAST = 2
+"""Identities on either side, so that there is one to tell from another."""

@@ -1,6 +1,6 @@
 """How compact the identities are and how far apart they lie, as angles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,13 @@ Vectors = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class AngleSummary:
-    """Statistics in degrees of `count` angles; all None, with a `reason`, where there is none."""
+    """Statistics in degrees of `count` angles, drawn from `total` where there are more.
+
+    All are None, with a `reason`, where there is no angle.
+    """
 
     count: int
+    total: int
     mean: float | None
     median: float | None
     percentile_5: float | None
@@ -120,13 +124,14 @@ def _pair_angles(
     unit: Vectors, pairs: PairList, limit: int, rng: np.random.Generator, reason: str
 ) -> AngleSummary:
     blocks = [angle_between(unit[i], unit[j]) for i, j in pairs.blocks(limit, rng)]
-    return _summary(np.concatenate(blocks or [np.empty(0)]), reason)
+    return replace(_summary(np.concatenate(blocks or [np.empty(0)]), reason), total=len(pairs))
 
 
 def _summary(radians: NDArray[np.float64], reason: str) -> AngleSummary:
-    """Of the angles, or the reason if there are none."""
-    if len(radians) == 0:
-        return AngleSummary(0, None, None, None, None, reason)
+    """Of all the angles that there are, or the reason if there are none."""
+    count = len(radians)
+    if count == 0:
+        return AngleSummary(count, count, None, None, None, None, reason)
     degrees = np.degrees(radians)
     low, median, high = np.percentile(degrees, [5, 50, 95])
-    return AngleSummary(len(degrees), float(degrees.mean()), float(median), float(low), float(high))
+    return AngleSummary(count, count, float(degrees.mean()), float(median), float(low), float(high))

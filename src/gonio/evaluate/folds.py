@@ -38,13 +38,14 @@ def kfold_accuracy(scores: ArrayLike, same: ArrayLike, fold: ArrayLike) -> FoldA
 
     Args:
         scores: (pairs,) similarities, finite.
-        same: (pairs,) booleans: the pair is genuine.
+        same: (pairs,) booleans, or 0 and 1: the pair is genuine.
         fold: (pairs,) the fold of each pair, any values; at least two different ones.
 
     Raises:
-        ValueError: shapes that do not go together, scores that are not finite, one fold only.
+        ValueError: shapes that do not go together, scores that are not finite, one fold only,
+            `same` that is not true or false.
     """
-    score, genuine, folds = np.asarray(scores, float), np.asarray(same, bool), np.asarray(fold)
+    score, genuine, folds = np.asarray(scores, float), _as_booleans(same), np.asarray(fold)
     if score.ndim != 1 or not score.shape == genuine.shape == folds.shape:
         raise ValueError(
             f"scores, same, fold: got shapes {score.shape}, {genuine.shape}, {folds.shape}; "
@@ -68,6 +69,15 @@ def kfold_accuracy(scores: ArrayLike, same: ArrayLike, fold: ArrayLike) -> FoldA
         accuracies.append(np.mean((score[held_out] >= threshold) == genuine[held_out]))
     error = np.std(accuracies, ddof=1) / np.sqrt(len(names))
     return FoldAccuracy(float(np.mean(accuracies)), float(error), pairs_per_fold, "as given")
+
+
+def _as_booleans(same: ArrayLike) -> NDArray[np.bool_]:
+    given = np.asarray(same)
+    if unknown := [one for one in given.ravel().tolist() if one not in (0, 1)]:
+        raise ValueError(
+            f"same: got {unknown[0]!r}; a genuine pair is True or 1, an impostor pair False or 0"
+        )
+    return given.astype(bool)
 
 
 def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> float:

@@ -38,10 +38,10 @@ def area_under_curve(scores: Scores) -> AreaUnderCurve:
 
 @dataclass(frozen=True)
 class EqualErrorRate:
-    """Where FAR = FNR, between the two operating points at which their difference changes sign.
+    """Where FAR = FNR, between the last point with FNR <= FAR and the first with FNR >= FAR.
 
     Attributes:
-        value: by linear interpolation between the two points.
+        value: the rate where both points are one and the same, else by linear interpolation.
         low: the smaller of FAR and FNR at the nearer point (FVC's bracket).
         high: the larger of the two there.
         threshold: that point's threshold.
@@ -70,16 +70,20 @@ def equal_error_rate(scores: Scores) -> EqualErrorRate:
         false_accepts, misses = errors(threshold)
         return misses >= false_accepts
 
+    whole = len(genuine) * len(impostor)
     reject_all = np.nextafter(max(genuine[-1], impostor[-1]), np.inf)
     firsts = [(kind, bisect_left(kind, True, key=has_crossed)) for kind in (genuine, impostor)]
     after = min([reject_all, *(kind[i] for kind, i in firsts if i < len(kind))])
-    before = max(kind[i - 1] for kind, i in firsts if i > 0)
+    far_after, fnr_after = errors(after)
+    if far_after == fnr_after:
+        rate = far_after / whole
+        return EqualErrorRate(rate, low=rate, high=rate, threshold=float(after))
 
+    before = max(kind[i - 1] for kind, i in firsts if i > 0)
+    far_before, fnr_before = errors(before)
     nearer = min(before, after, key=lambda threshold: sum(errors(threshold)))
-    (far_before, fnr_before), (far_after, fnr_after) = errors(before), errors(after)
     gap_before, gap_after = far_before - fnr_before, fnr_after - far_after
     share = gap_before / (gap_before + gap_after)
-    whole = len(genuine) * len(impostor)
     return EqualErrorRate(
         value=(fnr_before + share * (fnr_after - fnr_before)) / whole,
         low=min(errors(nearer)) / whole,

@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from gonio.base import record
 from gonio.base.durable import write_text
 from gonio.base.errors import DataError
-from gonio.evaluate import record
 from gonio.evaluate.angles import Angles, angles
 from gonio.evaluate.samples import Array, prepare
 from gonio.evaluate.verification import STATED_FAR, Verification, verify

@@ -16,7 +16,9 @@ Array = Tensor | NDArray[Any]
 
 @dataclass(frozen=True)
 class Samples:
-    """Unit embeddings sorted by label, then by value: the same for every order they came in.
+    """Unit embeddings sorted by label, then along one direction.
+
+    The order is the same for every order they came in, and no last bit of an embedding changes it.
 
     Attributes:
         unit: (n, dim) float64, rows of length 1.
@@ -50,8 +52,8 @@ def prepare(embeddings: Array, labels: Array) -> Samples:
     _check_shapes(vectors, names)
     unit = _normalised(vectors.cpu().double().numpy())
     identities = names.cpu().long().numpy()
-    by_value = np.argsort(unit.view(np.dtype((np.void, unit[0].nbytes))).ravel())
-    order = by_value[np.argsort(identities[by_value], kind="stable")]
+    direction = np.random.default_rng(0).normal(size=unit.shape[1])
+    order = np.lexsort(((unit * direction).sum(axis=1), identities))
     ordered = identities[order]
     return Samples(unit[order], ordered, np.unique(ordered, return_index=True)[1])
 

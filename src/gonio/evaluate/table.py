@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from gonio.base.text import shown
 from gonio.evaluate.angles import AngleSummary
 from gonio.evaluate.metrics import TarAtFar
 from gonio.evaluate.pairs import PairCounts
@@ -14,10 +15,16 @@ from gonio.evaluate.report import Report
 MISSING = "-"
 
 
-def report_table(reports: Mapping[str, Report]) -> Table:
+def report_table(
+    reports: Mapping[str, Report], trained_on: Mapping[str, int] | None = None
+) -> Table:
     """One column for each named report; rates in %, angles in degrees, counts behind each TAR.
 
     What a report has no value for is shown as "-", with a footnote that says why.
+
+    Args:
+        reports: name -> report.
+        trained_on: name -> how many of its identities were trained on, where that is known.
 
     Raises:
         ValueError: no report.
@@ -30,14 +37,26 @@ def report_table(reports: Mapping[str, Report]) -> Table:
         list(_cells(report, sorted(stated, reverse=True), notes)) for report in reports.values()
     ]
     table = Table(box=SIMPLE_HEAD, caption_justify="left")
-    table.add_column("unseen identities", no_wrap=True)
+    table.add_column(_whose(reports, trained_on), no_wrap=True)
     for name in reports:
-        table.add_column(Text(name), justify="right")
+        table.add_column(Text(shown(name)), justify="right", overflow="fold")
     for cells in zip(*columns, strict=True):
         label = cells[0][0]
+        if label == "images" and trained_on and any(trained_on.values()):
+            table.add_row("  trained on", *(_count(trained_on.get(name)) for name in reports))
         table.add_row(label, *(cell for _, cell in cells), end_section=label in _LAST_OF_SECTION)
     table.caption = Text(str(notes))
     return table
+
+
+def _whose(reports: Mapping[str, Report], trained_on: Mapping[str, int] | None) -> str:
+    """Of whom the numbers are: unseen, seen or mixed where the models tell."""
+    if trained_on is None:
+        return "identities"
+    if not any(trained_on.values()):
+        return "unseen identities"
+    is_seen = all(trained_on.get(name) == one.identities for name, one in reports.items())
+    return "seen identities" if is_seen else "mixed identities"
 
 
 _LAST_OF_SECTION = ("impostor pairs", "  folds")
@@ -108,7 +127,7 @@ def _angle_cells(label: str, summary: AngleSummary, notes: _Footnotes) -> Iterat
         yield label, MISSING + notes.mark(summary.reason)
         yield "  5 % to 95 %", MISSING
     else:
-        yield label, f"{summary.mean:.1f} / {summary.median:.1f}"
+        yield label, f"{summary.mean:.1f} / {summary.median:.1f}" + notes.mark(_share(summary))
         yield "  5 % to 95 %", f"{summary.percentile_5:.1f} to {summary.percentile_95:.1f}"
 
 
@@ -116,6 +135,13 @@ def _drawn(pairs: PairCounts) -> str | None:
     """How pairs were drawn, where not all were scored."""
     scored, there = (pairs.genuine, pairs.impostor), (pairs.all_genuine, pairs.all_impostor)
     return None if scored == there else pairs.method
+
+
+def _share(angles: AngleSummary) -> str | None:
+    """How many angles were drawn, where not all were computed."""
+    if angles.count == angles.total:
+        return None
+    return f"{angles.count:,} of {angles.total:,} pairs, drawn with replacement"
 
 
 def _percent(rate: float | None) -> str:

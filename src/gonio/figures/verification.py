@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gonio.base.errors import DataError
+from gonio.base.text import shown
 from gonio.evaluate.curves import RocCurve, ScoreHistogram, roc_curve, score_histogram
 from gonio.evaluate.metrics import (
     FEW_FALSE_ACCEPTS,
@@ -232,7 +233,8 @@ class RocDisplay:
         """
         axes = style.new_axes() if ax is None else ax
         few = int(np.searchsorted(self.roc.allowed, FEW_FALSE_ACCEPTS))
-        (line,) = axes.step(self.far[few:], 100 * self.tar[few:], where="post", label=self.name)
+        label = None if self.name is None else f" {shown(self.name)}"  # one with _ first is hidden
+        (line,) = axes.step(self.far[few:], 100 * self.tar[few:], where="post", label=label)
         axes.step(
             self.far[: few + 1],
             100 * self.tar[: few + 1],
@@ -249,8 +251,10 @@ class RocDisplay:
         axes.set_ylabel("true accept rate, %", fontsize=style.LABEL)
         axes.grid(color=style.GREY, alpha=0.2, linewidth=0.6)
         if self.name:
-            axes.legend(
+            legend = axes.legend(
                 loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, fontsize=style.NOTE
             )
+            for name in legend.get_texts():  # of a folder, and no mathematics
+                name.set_parse_math(False)
         self.ax_, self.figure_ = axes, style.figure_of(axes)
         return self

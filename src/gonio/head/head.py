@@ -1,33 +1,29 @@
 """The head: class weights, and any loss of the table over them, as one torch module."""
 
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gonio import engines
-from gonio.base.arrays import Rows, read_weights
+from gonio.base.arrays import Rows
 from gonio.base.checks import check_embeddings
 from gonio.base.numbers import whole_number
-from gonio.batchwise import batchwise_loss, has_partner
-from gonio.engines.seam import Classes, Negatives
-from gonio.head.checked import checked_labels, checked_losses
+from gonio.engines import Backend, engine_of
+from gonio.engines.workspace import Workspace
+from gonio.head.computing import Computes
+from gonio.head.labels import check_smoothing
 from gonio.head.logits import plain_logits
 from gonio.head.measure import among_batch, among_classes
 from gonio.head.reduction import Reduction, check_reduction, reduced
-from gonio.head.settings import HasSettings, as_loss
+from gonio.head.settings import as_loss
 from gonio.head.watch import watch
 from gonio.loss import Loss
-from gonio.margin_loss import Result, margin_loss
-from gonio.optimizer_in_backward import Attachable, Attachment
+from gonio.optimizer_in_backward import Mover
 from gonio.rules.facts import Memory
-from gonio.rules.number import at_step_in_tensors
 from gonio.rules.state import Sizes
-from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
 
 
-class Head(Attachable, HasSettings):
+class Head(Computes):
     """Class weights and a softmax-based loss with a margin.
 
     Put `head.parameters()` into the optimizer beside the backbone's. Computation is in float32 (or
@@ -80,7 +76,7 @@ class Head(Attachable, HasSettings):
         num_classes: int,
         loss: str | Loss = "arcface",
         *,
-        backend: str | Negatives = "auto",
+        backend: str | Backend = "auto",
         ignore_index: int | None = None,
         class_counts: Rows | None = None,
         class_weight: Rows | None = None,
@@ -89,43 +85,35 @@ class Head(Attachable, HasSettings):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.embedding_dim = embedding_dim = whole_number("embedding_dim", embedding_dim, 1)
-        self.num_classes = num_classes = whole_number("num_classes", num_classes, 1)
-        if ignore_index is not None:
-            ignore_index = whole_number("ignore_index", ignore_index)
-        counts = self._of_classes("class_counts", class_counts)
+        embedding_dim = whole_number("embedding_dim", embedding_dim, 1)
+        num_classes = whole_number("num_classes", num_classes, 1)
+        self.embedding_dim, self.num_classes = embedding_dim, num_classes
+        is_any = ignore_index is not None
+        self.ignore_index = whole_number("ignore_index", ignore_index) if is_any else None
+        counts = self._numbers_of_classes("class_counts", class_counts)
         self._sizes = Sizes(num_classes, embedding_dim, counts)
-        weight_of_class = self._of_classes("class_weight", class_weight)
-        self._class_weight = None if weight_of_class is None else weight_of_class.float()
-        self.ignore_index = ignore_index
+        self._class_weight = self._numbers_of_classes("class_weight", class_weight)
+        self.workspace = Workspace()
         self._loss = as_loss(loss, num_classes)
-        check_smoothing(label_smoothing, self._loss)
-        self._label_smoothing = float(label_smoothing)
+        self._label_smoothing = check_smoothing(label_smoothing, self._loss)
         self.backend = backend
         new: Any = {"device": device, "dtype": dtype}
         shape = self._loss.weight_shape(num_classes, embedding_dim)
         self.weight = None if shape is None else nn.Parameter(torch.empty(shape, **new))
         self._make(self._loss, new)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=device))
-        weight = None if self._class_weight is None else torch.empty(num_classes, device=device)
+        weight = self._class_weight
+        weight = None if weight is None else torch.empty_like(weight, device=device)
         self.register_buffer("class_weight", weight, persistent=False)
         self.reset_parameters()
         watch(self)
 
-    def _of_classes(self, name: str, given: Rows | None) -> Tensor | None:
-        """(classes,) numbers >= 0, on the CPU."""
-        if given is None:
-            return None
-        size = torch.Size((self.num_classes,))
-        return read_weights(name, given, size, "the classes").detach().cpu()
-
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Begin anew: step 0, and weight rows of norm about 1 from torch's global generator."""
-        self.catch_up()
         self.step.zero_()
         if self.weight is not None:
-            nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
+            self.weight.normal_(std=self.embedding_dim**-0.5)
         if self.class_weight is not None and self._class_weight is not None:
             self.class_weight.copy_(self._class_weight)
         self._begin()
@@ -137,21 +125,22 @@ class Head(Attachable, HasSettings):
         the settings that `optimizer` has for it then, and keeps its state there; `optimizer.step()`
         moves everything else. Checkpoints are those of the ordinary optimizer. "auto" means "chunked".
         What would need the gradient (clipping, GradScaler, accumulation) is refused where it happens.
-        A deep copy or a pickle of the head is not attached. With SGD and `Sampled`, call `catch_up`
-        before you read or write the weight yourself.
+        A deep copy or a pickle of the head is not attached.
 
         Args:
             optimizer: SGD, Adam or AdamW, with `head.weight` among its parameters.
 
         Raises:
-            TypeError: an optimizer of another type.
+            TypeError: an optimizer of another type, or a weight in float16.
             ValueError: a loss, backend or setting that does not go with it, or a weight that has a
                 gradient.
         """
+        self.catch_up()
         memory = Memory(self._kept, self._step_number())
-        new = Attachment(optimizer, self.weight, self.backend, self.current_loss, memory)
+        new = Mover(optimizer, self.weight, self.backend, self.current_loss, memory)
         self.detach_optimizer()
-        self._attachment = new
+        self.workspace.clear()
+        self._mover = new
 
     def forward(
         self,
@@ -168,9 +157,9 @@ class Head(Attachable, HasSettings):
             embeddings: (batch, dim), floating, not normalised; an empty batch costs 0.
             labels: (batch,) or (batch, 1), integers in [0, classes), or `ignore_index`; a tensor, an
                 array or a list. Several for each sample are (batch, k) with `label_mass`, or (batch,
-                classes) floating probabilities; k rows of the weight are then gathered for each.
+                classes) floating probabilities.
             label_mass: (batch, k), >= 0, rows of sum 1: how much of each label a sample is. The loss
-                and the margin of a label are weighted by it; see `gonio.margin_loss`.
+                and the margin of a label are weighted by it; see `gonio.equation`.
             sample_weight: (batch,), finite, >= 0.
             reduction: "mean" is the weighted mean over the rows that are not ignored, "sum" the
                 weighted sum, "none" gives (batch,) with 0 for ignored rows.
@@ -184,60 +173,22 @@ class Head(Attachable, HasSettings):
                 an unknown reduction.
         """
         check_reduction(reduction)
-        check_embeddings(embeddings, self.embedding_dim, self.step.device)
-        batch = len(embeddings)
-        embeddings, targets, rows = self._counted(embeddings, labels, label_mass)
-        if sample_weight is not None:
-            size, device = torch.Size((batch,)), embeddings.device
-            sample_weight = read_weights("sample_weight", sample_weight, size, "the batch", device)
-            sample_weight = sample_weight if rows is None else sample_weight[rows]
         is_training = self.training and torch.is_grad_enabled()
-        if is_training and self._attachment is not None:
-            self._attachment.check(embeddings)
-        with torch.autocast(embeddings.device.type, enabled=False):
-            embeddings = self._computed(embeddings)
-            targets = targets.to(embeddings.dtype)
-            per_sample, changes = self._per_sample(embeddings, targets, is_training)
-        total = self._sum_of_weight() if per_sample.requires_grad else None
-        per_sample = checked_losses(per_sample, rows, self.named_parameters(), total)
+        if is_training and self._mover is not None:
+            self._mover.check(embeddings)
+        with torch.autocast(self.step.device.type, enabled=False):
+            ranks = self._ranks(is_training=is_training)
+            batch = self._read(embeddings, labels, label_mass, sample_weight, reduction)
+            batch = batch.gathered(ranks)
+            if self.weight is None:
+                batch = batch.in_pairs(warn=self.training)
+            result = self._result(batch, ranks, is_training=is_training)
+        losses = self._checked(result.losses, batch)
         if is_training:
             self.step += 1
-            if changes:
-                self._commit(changes)
-        weights = self._weights(targets, sample_weight)
-        return reduced(per_sample, weights, reduction, rows, batch)
-
-    def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Result:
-        loss, backend = self.loss, self.backend
-        is_drawn = is_training and isinstance(backend, engines.Sampled)
-        # a look at the device, which is worth one at most
-        step = self._step_number() if self._reads_step or is_drawn else 0
-        if self._is_scheduled:
-            negative = at_step_in_tensors(loss.negative, step, x.dtype)
-            loss = replace(loss.at(step), negative=negative)
-        if is_training and isinstance(backend, engines.Sampled):
-            backend = backend.at(step, self.num_classes, targets.labels)
-        memory = Memory(self._kept, step, is_training)
-        if self.weight is None or loss.pairing.against != "classes":
-            labels = targets.labels[:, 0]
-            return Result(batchwise_loss(x, self.weight, labels, loss, backend, memory))
-        offset = loss.offset(memory)
-        offset = None if offset is None else offset.to(x.dtype).expand(self.num_classes)
-        classes = Classes(self.weight, offset)
-        if self._attachment is not None and is_training and self.weight.requires_grad:
-            moving: Result = self._attachment.losses(x, classes, targets, loss, backend, memory)
-            return moving
-        self.catch_up()
-        return margin_loss(x, classes, targets, loss, backend, memory)
-
-    def _weights(self, targets: Targets, sample_weight: Tensor | None) -> list[Tensor]:
-        """What the samples are weighted by, (batch,) each."""
-        weights = [] if sample_weight is None else [sample_weight]
-        if self.class_weight is not None:
-            weights.append(targets.weighed(self.class_weight))
-        if self.weight is None:  # a sample alone with its label has nothing to be compared with
-            weights.append(has_partner(targets.labels[:, 0], warn=self.training))
-        return weights
+            if result.changes:
+                self._commit(result.changes)
+        return reduced(losses, batch, reduction, ranks)
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """(batch, dim) -> (batch, classes): scale x cosine (or the loss's own score), never a margin.
@@ -270,41 +221,14 @@ class Head(Attachable, HasSettings):
             out too.
         """
         self.catch_up()
-        check_embeddings(embeddings, self.embedding_dim, self.step.device)
-        embeddings, targets, _ = self._counted(embeddings, labels, None)
-        whose = targets.labels[:, 0]
-        with torch.autocast(embeddings.device.type, enabled=False):
-            x = self._computed(embeddings)
+        with torch.autocast(self.step.device.type, enabled=False):
+            batch = self._read(embeddings, labels)
+            whose = batch.targets.labels[:, 0]
             if self.weight is None:
-                return among_batch(x, whose)
-            return among_classes(x, self.weight, whose, self.loss.score, self.backend)
-
-    def _counted(
-        self, embeddings: Tensor, labels: Rows, label_mass: Rows | None
-    ) -> tuple[Tensor, Targets, Tensor | None]:
-        """Check the labels; the rows that are not ignored, and which those are (None: all)."""
-        targets = read_targets(labels, label_mass, embeddings, self.num_classes, self.ignore_index)
-        targets = targets._replace(smoothing=self.label_smoothing)
-        if targets.mass is not None:
-            check_several_labels(self.loss)
-        in_range = checked_labels(embeddings, targets.labels, self.num_classes, self.ignore_index)
-        targets = targets._replace(labels=in_range)
-        if self.ignore_index is None:
-            return embeddings, targets, None
-        rows = (targets.labels != self.ignore_index).all(dim=1).nonzero()[:, 0]
-        return embeddings[rows], targets.rows(rows), rows
-
-    def _sum_of_weight(self) -> Tensor | None:
-        """() where the weight is not normalised: not finite if one of its numbers is not."""
-        if self.weight is None or self.loss.score.unit_weight:
-            return None
-        return self.weight.detach().sum(dtype=torch.promote_types(self.weight.dtype, torch.float32))
-
-    def _computed(self, embeddings: Tensor) -> Tensor:
-        """The embeddings in the dtype to compute in."""
-        own = torch.float32 if self.weight is None else self.weight.dtype
-        dtype = torch.promote_types(embeddings.dtype, own)
-        return embeddings.to(torch.promote_types(dtype, torch.float32))
+                return among_batch(batch.embeddings, whose)
+            engine, centers = engine_of(self.backend), self.loss.score.centers
+            given = batch.embeddings, whose, self.weight, centers
+            return among_classes(*given, engine, self.workspace)
 
     def extra_repr(self) -> str:
         """What `print(head)` shows."""

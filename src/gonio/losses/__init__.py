@@ -22,6 +22,6 @@ from gonio.losses.binary import *  # noqa: F403
 from gonio.losses.proxies import *  # noqa: F403
 from gonio.losses.contrastive import *  # noqa: F403
 from gonio.losses.regularised import *  # noqa: F403
-from gonio.losses.table import Row, get, names, row
+from gonio.losses.table import Row, get, names, names_code, row
 
-__all__ = ["Row", "get", "names", "row"]
+__all__ = ["Row", "get", "names", "names_code", "row"]

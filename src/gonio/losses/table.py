@@ -82,12 +82,18 @@ def names() -> list[str]:
     return list(_ROWS)
 
 
+def names_code(name: str) -> bool:
+    """Whether its row is made by importing a module."""
+    return name not in _ROWS and ":" in name
+
+
 def get(name: str) -> Row:
     """The row of a name.
 
     Args:
         name: of the table, or `module:function` for a function of an installed module, or of one in
-            the current folder, that returns a `Loss`; importing it runs the module.
+            the current folder, whose return type is `Loss`; importing it runs the module, so a name that
+            a file gives is held against `gonio.base.importing.check_allowed` first.
 
     Raises:
         ConfigError: an unknown name; the message says which one may have been meant. Or a function
@@ -95,7 +101,7 @@ def get(name: str) -> Row:
     """
     if name in _ROWS:
         return _ROWS[name]
-    if ":" in name:
+    if names_code(name):
         return _imported(name)
     raise unknown_name("loss", name, _ROWS)
 
@@ -103,13 +109,12 @@ def get(name: str) -> Row:
 def _imported(name: str) -> Row:
     """The row of `module:function`."""
     try:
-        function = imported(name)
+        function = imported(name, (name,))
     except ConfigError as error:
         raise ConfigError(f"loss: {error}") from error
-    if not callable(function):
+    if not inspect.isfunction(function):
         raise ConfigError(
-            f"loss: {name} is of the type {type(function).__name__}; name a function that returns a "
-            "gonio.Loss"
+            f"loss: {name} is a {type(function).__name__}; name a function that returns a gonio.Loss"
         )
     try:
         hints, signature = get_type_hints(function), inspect.signature(function)
@@ -121,6 +126,11 @@ def _imported(name: str) -> Row:
                 f"loss: {name}: its setting {one.name!r} needs a type and a default, as in "
                 "'margin: float = 0.35'"
             )
+    if hints.get("return") is not Loss:  # whatever else it may do is not tried
+        raise ConfigError(
+            f"loss: {name}: it does not say that it returns a gonio.Loss; write "
+            f"'def {function.__name__}(...) -> gonio.Loss'"
+        )
     found = _read(name, _making_a_loss(name, _reading_settings(function)))
     found.loss()
     meanings = {setting: found.arguments.get(setting, "") for setting in found.defaults}

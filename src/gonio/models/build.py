@@ -27,7 +27,7 @@ def build_backbone(name: str, *, embedding_dim: int, image_size: int, channels: 
 
     Args:
         name: One of `backbone_names()`, "timm:NAME" for a model of timm, or "module:factory" for
-            anything that can be imported; it is called as
+            anything that can be imported, also from the current folder; it is called as
             `factory(embedding_dim=..., image_size=..., channels=...)`.
         embedding_dim: Size of the embeddings, at least 1.
         image_size: Height and width of the images in pixels, at least 8.
@@ -51,6 +51,12 @@ def build_backbone(name: str, *, embedding_dim: int, image_size: int, channels: 
     return _builder(name)(embedding_dim=embedding_dim, image_size=image_size, channels=channels)
 
 
+def names_code(name: str) -> bool:
+    """Whether building it imports a module of the user's own."""
+    source, colon, _ = name.partition(":")
+    return bool(colon) and source != "timm"
+
+
 def _builder(name: str) -> Callable[..., nn.Module]:
     if name in BUILT_IN:
         return BUILT_IN[name]
@@ -64,4 +70,4 @@ def _builder(name: str) -> Callable[..., nn.Module]:
         )
     if source == "timm":
         return partial(build_timm, what)
-    return partial(build_imported, source, what)
+    return partial(build_imported, name)

@@ -1,12 +1,12 @@
 """Backbones from elsewhere: timm, or anything that can be imported."""
 
-import importlib
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gonio.base.errors import ConfigError
+from gonio.base.importing import imported, said
 
 
 def build_timm(model: str, *, embedding_dim: int, image_size: int, channels: int) -> nn.Module:
@@ -31,32 +31,23 @@ def build_timm(model: str, *, embedding_dim: int, image_size: int, channels: int
     try:
         backbone = timm.create_model(model, pretrained=False, **options)
     except Exception as error:
-        raise ConfigError(f"timm cannot build {model!r} with {options}: {_said(error)}") from error
+        raise ConfigError(f"timm cannot build {model!r} with {options}: {said(error)}") from error
     return _checked(backbone, f"timm:{model}", embedding_dim, image_size, channels)
 
 
-def build_imported(
-    module: str, factory: str, *, embedding_dim: int, image_size: int, channels: int
-) -> nn.Module:
-    """Call `factory` of `module` with `embedding_dim`, `image_size` and `channels`.
+def build_imported(name: str, *, embedding_dim: int, image_size: int, channels: int) -> nn.Module:
+    """Call `module:factory` with `embedding_dim`, `image_size` and `channels`.
 
     Raises:
         ConfigError: Where it cannot be imported or called, or does not return a backbone.
     """
-    name = f"{module}:{factory}"
-    try:
-        make = getattr(importlib.import_module(module), factory)
-    except Exception as error:
-        raise ConfigError(
-            f"backbone {name!r} cannot be imported: {_said(error)}; "
-            "is it spelled module:factory, and is its folder on PYTHONPATH?"
-        ) from error
+    make = imported(name, (name,))
     try:
         backbone = make(embedding_dim=embedding_dim, image_size=image_size, channels=channels)
     except Exception as error:
         raise ConfigError(
             f"backbone {name!r} failed when called with embedding_dim={embedding_dim}, "
-            f"image_size={image_size}, channels={channels}: {_said(error)}"
+            f"image_size={image_size}, channels={channels}: {said(error)}"
         ) from error
     if not isinstance(backbone, nn.Module):
         raise ConfigError(
@@ -76,7 +67,7 @@ def _checked(
             output = backbone.eval()(images)
     except Exception as error:
         raise ConfigError(
-            f"backbone {name!r} fails on images of shape {tuple(images.shape)}: {_said(error)}"
+            f"backbone {name!r} fails on images of shape {tuple(images.shape)}: {said(error)}"
         ) from error
     backbone.train(training)
     if not isinstance(output, Tensor) or output.shape != (2, embedding_dim):
@@ -88,7 +79,3 @@ def _checked(
             f"shape {tuple(images.shape)}, got {got}"
         )
     return backbone
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -34,6 +34,11 @@ class Rule(ABC):
         return False
 
     @property
+    def reads_sample(self) -> bool:
+        """Whether it asks for anything but the cosine."""
+        return True
+
+    @property
     def leaves_out(self) -> bool:
         """Whether it takes classes out of the pool, by a score of -inf."""
         return False
@@ -47,26 +52,30 @@ def is_angular(rule: Curve) -> bool:
     """Whether a rule makes sense of angles alone; one of the user's own is watched while it runs once."""
     if isinstance(rule, Rule):
         return rule.is_angular
-    sample = _Watched(*torch.full((5, 1), 0.5))
+    half, asked = torch.full((1,), 0.5), []
+
+    def angle() -> Tensor:
+        asked.append(rule)
+        return half
+
     with contextlib.suppress(Exception):  # it fails later, where it is used
-        typical(rule)(torch.full((1,), 0.5), sample)
-    return sample.is_angle_read
+        typical(rule)(half, Sample(half, half, half, angle, half))
+    return bool(asked)
 
 
-class _Watched(Sample):
-    """A sample that notices who reads its angle."""
-
-    is_angle_read = False
-
-    @property
-    def angle(self) -> Tensor:
-        self.is_angle_read = True
-        return self[Sample._fields.index("angle")]
+def reads_sample(rule: Curve) -> bool:
+    """Whether a rule may ask for anything but the cosine."""
+    return rule.reads_sample if isinstance(rule, Rule) else True
 
 
 @dataclass(frozen=True)
 class AsIs(Rule):
     """Leave the cosine as it is: no margin, no modulation."""
+
+    @property
+    def reads_sample(self) -> bool:
+        """No."""
+        return False
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return cosine

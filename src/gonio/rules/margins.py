@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from gonio.base.arrays import Rows, numbers_of_classes
-from gonio.ranks import place_of_rows, rows_of_all
 from gonio.rules.facts import Change, Facts
 from gonio.rules.gradient import NamesItsGradient
 from gonio.rules.negative import KeepAbove
@@ -211,6 +210,11 @@ class Draw(Checked, Quantity, Stateful):
         """The draws follow from it."""
         return True
 
+    @property
+    def sees_batch(self) -> bool:
+        """They follow from the place in it."""
+        return True
+
     def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`seed`, drawn from torch's global generator."""
         return {"seed": State((), None)}
@@ -218,16 +222,15 @@ class Draw(Checked, Quantity, Stateful):
     def __call__(self, facts: Facts) -> Tensor:
         if not facts.memory.is_training:
             return torch.full_like(facts.cosine, self.mean)
-        before, total = place_of_rows(facts.cosine)
         generator = torch.Generator().manual_seed(
             (int(facts.memory.read("seed")) + facts.memory.step) % 2**63
         )
-        drawn = torch.randn(total, generator=generator).to(facts.cosine)
+        drawn = torch.randn(len(facts.cosine), generator=generator).to(facts.cosine)
         if self.order != "random":
-            easiest_first = rows_of_all(facts.cosine).argsort(descending=True)
+            easiest_first = facts.cosine.detach().argsort(descending=True)
             place = easiest_first if self.order == "published" else easiest_first.argsort()
             drawn = drawn.sort().values[place]
-        return self.mean + self.std * drawn[before : before + len(facts.cosine)]
+        return self.mean + self.std * drawn
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gonio.rules.facts import Memory
+from gonio.rules.facts import Embedded, Memory
 from gonio.rules.number import resolved
 from gonio.rules.ranges import AtLeastZero, Positive, Range
 from gonio.rules.reading import Checked
@@ -18,13 +17,13 @@ from gonio.rules.state import Sizes, State, Stateful
 
 
 class Scale(Protocol):
-    """A frozen dataclass: `(norm, memory) -> (batch,)` scales, all > 0."""
+    """A frozen dataclass: `(embedded, memory) -> (batch,)` scales, all > 0."""
 
     def bind(self, num_classes: int, best_target: float) -> "Scale":
         """The same scale with all that depends on the classes and the margin filled in."""
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
-        """The scale of each sample, from its embedding's norm (batch,) and what the head keeps."""
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
+        """The scale of each sample, from its embedding and what the head keeps."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class Fixed(Checked):
         """Nothing depends on the classes."""
         return self
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
-        return torch.full_like(norm, float(resolved(self.value)))
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
+        return embedded.full(float(resolved(self.value)))
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ class FeatureNorm:
         """Nothing depends on the classes."""
         return self
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
-        return norm
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
+        return embedded.norm
 
 
 def scale_bound(num_classes: int, probability: float, best_target: float = 1.0) -> float:
@@ -104,7 +103,7 @@ class Auto(Checked):
         """The number."""
         return Fixed(scale_bound(num_classes, self.probability, best_target))
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
         raise ValueError("scale: 'auto' is not bound to a number of classes yet; call loss.bind")
 
 
@@ -151,10 +150,11 @@ class Learned(Checked, Stateful):
         start = above + math.log(-math.expm1(-above))
         return {"raw_scale": State((), start, is_learned=True)}
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
         if self.minimum is None:
             raise ValueError("scale: 'learned' is not bound to a number of classes; call loss.bind")
-        return (self.minimum + F.softplus(memory.read("raw_scale").to(norm.dtype))).expand_as(norm)
+        raw = memory.read("raw_scale").to(embedded.embeddings.dtype)
+        return (self.minimum + F.softplus(raw)).expand(len(embedded))
 
 
 ScaleLike = Positive[float | Schedule] | Literal["auto", "learned"] | Scale

@@ -8,10 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gonio.ranks import rows_of_all
 from gonio.rules import pool
 from gonio.rules.curve import AsIs
-from gonio.rules.facts import AtLabels, Change, Facts, Memory
+from gonio.rules.facts import AtLabels, Change, Embedded, Facts, Memory
 from gonio.rules.gradient import NamesItsGradient
 from gonio.rules.quantity import Quantity
 from gonio.rules.ranges import AtLeastOne, AtLeastZero, Positive, Share
@@ -47,7 +46,7 @@ class RunningCosine(Checked, Quantity, Statistic):
 
     def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch."""
-        mean = rows_of_all(facts.cosine).mean()
+        mean = facts.cosine.mean()
         return {"level": self.momentum * facts.memory.read("level") + (1 - self.momentum) * mean}
 
     def __call__(self, facts: Facts) -> Tensor:
@@ -93,7 +92,7 @@ class NormQuality(Checked, Quantity, Statistic, NamesItsGradient):
 
     def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch."""
-        norms = rows_of_all(facts.norm).clamp(0.001, 100)
+        norms = facts.norm.clamp(0.001, 100)
         if len(norms) < 2:
             return {}
         seen = {"norm_mean": norms.mean(), "norm_std": norms.std()}
@@ -188,9 +187,9 @@ class SpreadMargin(Checked, Quantity, Statistic):
 
     def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch, and renew the margins where it is time."""
-        labels, old = rows_of_all(facts.labels), facts.memory.read("seen")
+        labels, old = facts.labels, facts.memory.read("seen")
         added: dict[str, Change] = {
-            "embedding_sums": AtLabels(labels, rows_of_all(facts.x).to(old.dtype)),
+            "embedding_sums": AtLabels(labels, facts.x.to(old.dtype)),
             "seen": AtLabels(labels, torch.ones_like(labels, dtype=old.dtype)),
         }
         if (facts.memory.step + 1) % self.every:
@@ -208,8 +207,10 @@ class SpreadMargin(Checked, Quantity, Statistic):
         r = torch.linalg.vector_norm(sums[is_seen].double(), dim=1) / seen[is_seen]
         r = r.clamp(max=1 - 1e-6)  # a class seen once, or whose embeddings are all the same
         kappa = r * (sums.shape[1] - r**2) / (1 - r**2)
-        spread = kappa.std(correction=0)
-        standard = (kappa - kappa.mean()) / spread.where(spread > 0, 1)
+        num = memory.classes.total(kappa.new_tensor(len(kappa)))
+        away = kappa - memory.classes.total(kappa.sum()) / num
+        spread = (memory.classes.total((away * away).sum()) / num).sqrt()
+        standard = away / spread.where(spread > 0, 1)
         concentrated = 1 - (self.temperature * standard).sigmoid()
         frequency = memory.read("frequency_weight")[is_seen]
         weight = self.balance * concentrated + (1 - self.balance) * frequency
@@ -252,13 +253,13 @@ class AdaCosScale(Checked, Statistic):
     def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch."""
         old = float(facts.memory.read("scale"))
-        others = rows_of_all(facts.pool_over_columns(AsIs(), pool.LogSumExp(), scale=old))
+        others = facts.pool_over_columns(AsIs(), pool.LogSumExp(), scale=old)
         others = others[others.isfinite()]
         if len(others) == 0:  # a single class
             return {}
-        median = rows_of_all(facts.angle).quantile(0.5)
+        median = facts.angle.quantile(0.5)
         log_mean = others.logsumexp(dim=0) - math.log(len(others))
         return {"scale": (log_mean / median.clamp(max=math.pi / 4).cos()).clamp(min=1)}
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
-        return torch.ones_like(norm) * memory.read("scale")
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
+        return memory.read("scale").to(embedded.embeddings.dtype).expand(len(embedded))

@@ -10,7 +10,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gonio.ranks import rows_of_all
 from gonio.rules.curve import AsIs, Curve
 from gonio.rules.facts import AtLabels, Change, Facts
 from gonio.rules.pool import LogSumExp, Pool
@@ -84,10 +83,10 @@ class Center(Checked, Statistic):
 
     def update(self, facts: Facts) -> Mapping[str, Change]:
         """Move the centres of the batch's classes towards it."""
-        means = facts.memory.read("class_means")
-        x, labels = rows_of_all(facts.embeddings).to(means.dtype), rows_of_all(facts.labels)
+        labels, means = facts.labels, facts.kept("class_means")
+        x = facts.embeddings.to(means.dtype)
         count = (labels[:, None] == labels).sum(dim=1)
-        step = self.rate * (x - means[labels]) / (1 + count)[:, None]
+        step = self.rate * (x - means) / (1 + count)[:, None]
         return {"class_means": AtLabels(labels, step)}
 
     def __call__(self, facts: Facts) -> Tensor:
@@ -146,7 +145,7 @@ class MarginReward(Checked):
             raise ValueError(
                 f"terms: {self} rewards the margins of a LearnedPerClass; there is none"
             )
-        missing = 1 - facts.memory.read("margins").mean()
+        missing = 1 - facts.memory.mean("margins")
         return self.weight * missing.to(facts.cosine.dtype).expand_as(facts.cosine)
 
 

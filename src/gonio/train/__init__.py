@@ -1,5 +1,9 @@
 """Training runs: settings, steps, checkpoints, metrics, export and evaluation."""
 
+from gonio.runs.folder import RunFolder
+from gonio.runs.model import load_backbone
+from gonio.runs.results import Result, read_result, write_result
+from gonio.settings import BackendConfig, LossConfig
 from gonio.train.config import (
     DataConfig,
     ModelConfig,
@@ -7,28 +11,32 @@ from gonio.train.config import (
     TargetsConfig,
     TrainConfig,
 )
-from gonio.train.evaluation import embed, evaluate_backbone, write_results
-from gonio.train.export import load_backbone
+from gonio.train.evaluation import embed, evaluate_backbone
 from gonio.train.interrupt import Interrupted
 from gonio.train.loop import DivergedError
-from gonio.train.loss_config import LossConfig
-from gonio.train.run_folder import RunFolder
+from gonio.train.trained import Sample, Trained, opener
 from gonio.train.trainer import Run, train
 
 __all__ = [
+    "BackendConfig",
     "DataConfig",
     "DivergedError",
     "Interrupted",
     "LossConfig",
     "ModelConfig",
     "OptimiseConfig",
+    "Result",
     "Run",
     "RunFolder",
+    "Sample",
     "TargetsConfig",
     "TrainConfig",
+    "Trained",
     "embed",
     "evaluate_backbone",
     "load_backbone",
+    "opener",
+    "read_result",
     "train",
-    "write_results",
+    "write_result",
 ]

@@ -1,11 +1,12 @@
-"""The head of a run, and whether its loss can do what the settings ask for."""
+"""The head of a run, and whether it can do what the settings ask for."""
 
 from torch import Tensor
+from torch.optim import Optimizer
 
-from gonio import losses
 from gonio.base.errors import ConfigError
 from gonio.head import Head
-from gonio.targets import check_several_labels, check_smoothing
+from gonio.head.labels import check_several_labels
+from gonio.loss import Loss
 from gonio.train.config import TrainConfig
 
 
@@ -19,17 +20,13 @@ def build_head(config: TrainConfig, class_counts: Tensor) -> Head:
     Raises:
         ConfigError: settings of the loss, of `targets` or of `optimise` that do not go together.
     """
-    loss = losses.get(config.loss.name).loss(**config.loss.arguments())
+    loss: Loss = config.loss.make()
     if loss.pairing.against == "batch" and config.optimise.per_identity == 1:
         raise ConfigError(
             f"optimise.per_identity: got 1, but {config.loss.name} compares the images of a batch with "
             "each other; set it to 2 or more, such as 4, so that an identity meets itself"
         )
     balanced = class_counts.sum() / (len(class_counts) * class_counts)
-    try:
-        check_smoothing(config.targets.label_smoothing, loss)
-    except ValueError as error:
-        raise ConfigError(f"targets.{error}") from error
     if config.targets.mixup:
         try:
             check_several_labels(loss)
@@ -40,9 +37,27 @@ def build_head(config: TrainConfig, class_counts: Tensor) -> Head:
             config.model.embedding_dim,
             len(class_counts),
             loss,
+            backend=config.backend.make(),
             class_counts=class_counts,
             class_weight=balanced if config.targets.class_weights == "balanced" else None,
             label_smoothing=config.targets.label_smoothing,
         )
     except ValueError as error:
-        raise ConfigError(f"loss.{error}") from error
+        argument = str(error).partition(":")[0]
+        raise ConfigError(f"{SECTIONS.get(argument, 'loss.')}{error}") from error
+
+
+SECTIONS = {"backend": "", "label_smoothing": "targets."}
+"""Where the arguments of a head stand among the settings, if not among those of the loss."""
+
+
+def attach(head: Head, optimizer: Optimizer) -> None:
+    """Let the class weights move in backward.
+
+    Raises:
+        ConfigError: settings of the loss or the backend that do not go with it.
+    """
+    try:
+        head.attach_optimizer(optimizer)
+    except ValueError as error:
+        raise ConfigError(f"optimise.in_backward: {error}") from error

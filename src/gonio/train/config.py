@@ -1,11 +1,12 @@
 """Every setting of a training run, typed, with its unit."""
 
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gonio.base.errors import ConfigError
-from gonio.train.loss_config import LossConfig
+from gonio.settings import BackendConfig, LossConfig, check_path, fitted, plain
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,10 @@ class DataConfig:
 
     Args:
         source: "glyphs", "digits", or the path of a folder with a sub-folder for each identity.
-        size: height and width of the images in pixels, >= 8.
+        size: height and width of the images in pixels, in [8, 65535].
         channels: 1 for grey, 3 for RGB.
-        unseen: share of the identities that is not trained on but evaluated, in (0, 1).
+        unseen: share of the identities that is not trained on but evaluated, in [0, 1).
+        split_seed: chooses them, in [0, 2^63).
         max_bad_fraction: share of unreadable files that a folder may have, in [0, 1].
 
     Raises:
@@ -27,12 +29,15 @@ class DataConfig:
     size: int = 32
     channels: Literal[1, 3] = 1
     unseen: float = 0.25
+    split_seed: int = 0
     max_bad_fraction: float = 0.01
 
     def __post_init__(self) -> None:
         _require(self.source != "", "data.source", self.source, "a name or a path")
-        _require(self.size >= 8, "data.size", self.size, ">= 8 pixels")
-        _require(0 < self.unseen < 1, "data.unseen", self.unseen, "in (0, 1)")
+        check_path("data.source", self.source)
+        _require(8 <= self.size <= 65_535, "data.size", self.size, "in [8, 65535] pixels")
+        _require(0 <= self.unseen < 1, "data.unseen", self.unseen, "in [0, 1)")
+        _require(0 <= self.split_seed < 2**63, "data.split_seed", self.split_seed, "in [0, 2^63)")
         fraction = self.max_bad_fraction
         _require(0 <= fraction <= 1, "data.max_bad_fraction", fraction, "in [0, 1]")
 
@@ -43,7 +48,7 @@ class ModelConfig:
 
     Args:
         backbone: name of the network.
-        embedding_dim: dimension of the embeddings, >= 1.
+        embedding_dim: dimension of the embeddings, in [1, 65535].
 
     Raises:
         ConfigError: a number outside its range.
@@ -53,7 +58,8 @@ class ModelConfig:
     embedding_dim: int = 128
 
     def __post_init__(self) -> None:
-        _require(self.embedding_dim >= 1, "model.embedding_dim", self.embedding_dim, ">= 1")
+        dim = self.embedding_dim
+        _require(1 <= dim <= 65_535, "model.embedding_dim", dim, "in [1, 65535]")
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,9 @@ class OptimiseConfig:
     """Stochastic gradient descent with momentum, the same for every loss.
 
     Args:
-        epochs: passes over the training images, >= 1.
-        batch_size: images in a step, >= 2; of several batches the last, if smaller, is left out.
+        epochs: passes over the training images, in [1, 10^9].
+        batch_size: images in a step at most, in [2, 2^20]; the batches of an epoch are equal but for a group of
+            `per_identity` images, and have one group more where it would be left alone.
         per_identity: images of an identity that are drawn together, >= 1 and at most half of
             `batch_size`; an identity whose images do not divide by it shows some of them again.
         lr: learning rate at its highest, > 0.
@@ -97,6 +104,8 @@ class OptimiseConfig:
         warmup: share of all steps in which the learning rate rises linearly, in [0, 1); in the
             others it falls to 0 along a half cosine.
         max_grad_norm: length to which the gradient of all parameters together is cut, > 0.
+        in_backward: whether the class weights move inside backward, a tile at a time, so that their
+            gradient is never stored; it is then not cut either.
 
     Raises:
         ConfigError: a number outside its range.
@@ -110,10 +119,12 @@ class OptimiseConfig:
     weight_decay: float = 5e-3
     warmup: float = 0.1
     max_grad_norm: float = 5.0
+    in_backward: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, "optimise.epochs", self.epochs, ">= 1")
-        _require(self.batch_size >= 2, "optimise.batch_size", self.batch_size, ">= 2")
+        _require(1 <= self.epochs <= 10**9, "optimise.epochs", self.epochs, "in [1, 10^9]")
+        size = self.batch_size
+        _require(2 <= size <= 2**20, "optimise.batch_size", size, "in [2, 2^20]")
         together = self.per_identity
         allowed = ">= 1 and at most half of optimise.batch_size"
         is_so = 1 <= together <= self.batch_size // 2
@@ -133,12 +144,14 @@ class TrainConfig:
     Args:
         data: what is trained on.
         model: the backbone.
-        loss: the loss and its settings.
+        loss: which loss; another one than the file's leaves the file's settings of it out; see
+            gonio losses.
+        backend: what the loss over all classes is computed with.
         targets: what it is given beside the identities.
         optimise: the optimizer and its schedule.
-        seed: of the split, the first weights and the order of the images, in [0, 2^63).
+        seed: of the first weights and the order of the images, in [0, 2^63).
         device: "cuda", "cpu", or "auto" for cuda where there is one.
-        out: folder of the run; by default the next free `runs/<data>-<loss>-<number>`.
+        out: folder of the run, `~` being the home folder; by default the next free `runs/<data>-<loss>-<number>`.
         checkpoint_every: steps between two checkpoints, >= 1; the last step always has one.
         log_every: steps between two lines of metrics, >= 1; the last step always has one.
 
@@ -149,6 +162,7 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=lambda: LossConfig("arcface"))
+    backend: BackendConfig = field(default_factory=lambda: BackendConfig("auto"))
     targets: TargetsConfig = field(default_factory=TargetsConfig)
     optimise: OptimiseConfig = field(default_factory=OptimiseConfig)
     seed: int = 0
@@ -160,25 +174,26 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _require(0 <= self.seed < 2**63, "seed", self.seed, "in [0, 2^63)")
         _require(self.out != "", "out", self.out, "the path of a folder")
+        if self.out is not None:
+            check_path("out", self.out)
+            object.__setattr__(self, "out", os.path.expanduser(self.out))
         _require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, ">= 1")
         _require(self.log_every >= 1, "log_every", self.log_every, ">= 1")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, section by section, as a YAML file has them."""
-        return asdict(self) | {"loss": self.loss.to_dict()}
+        found: dict[str, Any] = plain(self)
+        return found
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """The inverse of `to_dict`; the values must have the types of the settings."""
-        loss = dict(values["loss"])
-        sections = {
-            "data": DataConfig(**values["data"]),
-            "model": ModelConfig(**values["model"]),
-            "loss": LossConfig(loss.pop("name"), loss),
-            "targets": TargetsConfig(**values["targets"]),
-            "optimise": OptimiseConfig(**values["optimise"]),
-        }
-        return cls(**(dict(values) | sections))
+        """The inverse of `to_dict`; what is not given has its default.
+
+        Raises:
+            ConfigError: an unknown setting, or a value that cannot be used.
+        """
+        config: TrainConfig = fitted(values, cls, "")
+        return config
 
 
 def dotted(sections: Mapping[str, Any]) -> dict[str, Any]:

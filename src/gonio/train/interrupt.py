@@ -1,4 +1,4 @@
-"""Ctrl-C and `kill` as a wish to stop at the next step; the second one stops at once."""
+"""Ctrl-C, `kill` and a closed terminal as a wish to stop at the next step; the second one stops at once."""
 
 import signal
 import threading
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from gonio.base.errors import GonioError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(GonioError):
@@ -19,9 +21,10 @@ class Interrupted(GonioError):
 
 @contextmanager
 def catch_signals() -> Iterator[Callable[[], int | None]]:
-    """Within the context, tell which of SIGINT and SIGTERM came, if any.
+    """Within the context, tell which of SIGINT, SIGTERM and SIGHUP came, if any.
 
-    Outside the main thread no signal can be caught, and none is.
+    One that is ignored, such as SIGHUP under `nohup`, stays so. Outside the main thread no signal can be
+    caught, and none is.
     """
     caught: list[int] = []
 
@@ -32,7 +35,8 @@ def catch_signals() -> Iterator[Callable[[], int | None]]:
 
     before = {}
     if threading.current_thread() is threading.main_thread():
-        before = {one: signal.signal(one, note) for one in (signal.SIGINT, signal.SIGTERM)}
+        heard = [one for one in SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+        before = {one: signal.signal(one, note) for one in heard}
     try:
         yield lambda: caught[0] if caught else None
     finally:

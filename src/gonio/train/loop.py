@@ -1,6 +1,7 @@
 """Training steps, one after the other; what is done between them is the caller's business."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -33,7 +34,8 @@ class Metrics:
             weights, whose nearest other image is of its identity.
         angle_degrees: mean angle to the own class, or to the nearest other image of its identity.
         learning_rate: of this step.
-        gradient_norm: of all parameters together, before it was cut.
+        gradient_norm: of all parameters together, before it was cut; but for those that move in
+            backward.
     """
 
     step: int
@@ -57,25 +59,37 @@ def training_steps(
     """Take the steps that are left, one for each item; `log_every` says which are measured.
 
     Raises:
-        DivergedError: a loss or gradient that is not finite; that step changes no weight.
+        DivergedError: a loss or gradient that is not finite; that step changes no weight but those
+            that move in backward.
     """
     optimise, order = config.optimise, order_of(config, images)
+    if order.incomplete:
+        warnings.warn(
+            f"optimise.per_identity: {order.incomplete} of {len(images.names)} identities have fewer "
+            f"than {order.per_identity} images, so that an image is paired with itself; lower it, or "
+            "leave these identities out",
+            stacklevel=2,
+        )
     total = optimise.epochs * order.per_epoch
     device = state.head.step.device
+    moves_itself = state.head.weight if state.head.is_attached else None
+    others = [one for one in state.model.parameters() if one is not moves_itself]
     state.model.train()
     for chosen in islice(order.since(state.step), total - state.step):
         pixels = to_float(images.read(chosen.tolist()).to(device))
         batch = mixed(pixels, images.labels[chosen].to(device), config, state.step)
-        embeddings = state.backbone(batch.pixels)
-        loss = _backward(state, embeddings, batch, chosen)
-        norm = clip_grad_norm_(state.model.parameters(), optimise.max_grad_norm)
+        rate = learning_rate(state.step, total, optimise)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        number = state.step + 1
+        is_logged = number % config.log_every == 0 or number == total
+        loss, measured = _backward(state, batch, chosen, is_measured=is_logged)
+        norm = clip_grad_norm_(others, optimise.max_grad_norm)
         if not bool(norm.isfinite()):
             raise _diverged(state, chosen, f"gradient: its norm is {float(norm)}")
-        rate = learning_rate(state.step, total, optimise)
-        number = state.step + 1
         metrics = None
-        if number % config.log_every == 0 or number == total:
-            right, angle = state.head.measure(embeddings.detach(), batch.own)
+        if measured is not None:
+            right, angle = measured
             metrics = Metrics(
                 step=number,
                 epoch=state.step // order.per_epoch + 1,
@@ -85,26 +99,29 @@ def training_steps(
                 learning_rate=rate,
                 gradient_norm=float(norm),
             )
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
         state.optimizer.step()
         state.step = number
         yield metrics
 
 
-def _backward(state: TrainState, embeddings: Tensor, batch: Batch, chosen: Tensor) -> Tensor:
-    """Leave the gradients of a batch on the parameters and return its loss."""
+def _backward(
+    state: TrainState, batch: Batch, chosen: Tensor, *, is_measured: bool
+) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    """Leave the gradients of a batch on the parameters; its loss, and how it stood before."""
     state.optimizer.zero_grad()
+    embeddings = state.backbone(batch.pixels)
     try:
+        measured = state.head.measure(embeddings.detach(), batch.own) if is_measured else None
         loss: Tensor = state.head(embeddings, batch.labels, label_mass=batch.mass)
     except ValueError as error:
         raise _diverged(state, chosen, str(error)) from error
     loss.backward()  # type: ignore[no-untyped-call]
-    return loss.detach()
+    return loss.detach(), measured
 
 
 def _diverged(state: TrainState, chosen: Tensor, cause: str) -> DivergedError:
+    which = "all weights but those of the classes" if state.head.is_attached else "the weights"
     return DivergedError(
-        f"step {state.step + 1}: {cause}; the weights are as before that step; a lower optimise.lr "
+        f"step {state.step + 1}: {cause}; {which} are as before that step; a lower optimise.lr "
         f"may help; the batch holds the training images {', '.join(map(str, chosen.tolist()))}"
     )

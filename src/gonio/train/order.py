@@ -14,11 +14,13 @@ class Order:
     """The batches of a run.
 
     An epoch deals the images of each identity, shuffled, into groups of `per_identity`; a group that
-    would be smaller is filled up from the identity's first ones. Then it shuffles the groups.
+    would be smaller is filled up from the identity's first ones. Then it shuffles the groups and cuts
+    them into batches that differ by one group at most, so that no image is left out.
 
     Args:
         labels: (n,) identities of the images, n >= 1.
-        batch_size: images in a batch, if there are so many, in whole groups.
+        batch_size: images in a batch at most, in whole groups; one group more where it would be left
+            alone.
         per_identity: images in a group, >= 1, <= `batch_size`.
         seed: in [0, 2^63).
     """
@@ -30,26 +32,28 @@ class Order:
 
     @property
     def per_epoch(self) -> int:
-        """Whole batches in an epoch; one, if smaller, where there is no whole one."""
-        return max(self._groups // self._groups_per_batch, 1)
+        """Batches in an epoch."""
+        full = self.batch_size // self.per_identity
+        return max(min(-(-self._groups // full), self._groups // 2), 1)
 
     @property
-    def images_per_batch(self) -> int:
-        """Images in every batch."""
-        return min(self._groups_per_batch, self._groups) * self.per_identity
+    def images_per_batch(self) -> float:
+        """Images in a batch on average."""
+        return self._groups * self.per_identity / self.per_epoch
+
+    @property
+    def incomplete(self) -> int:
+        """Identities with fewer images than a group has: in it, an image meets itself."""
+        counts = self.labels.bincount()
+        return int(((counts > 0) & (counts < self.per_identity)).sum())
 
     def since(self, start: int) -> Iterator[Tensor]:
         """Indices of the images of step `start`, of the next one, and so on without end."""
         first_epoch, consumed = divmod(start, self.per_epoch)
         for epoch in itertools.count(first_epoch):
-            order = self._epoch(epoch)
-            for batch in range(consumed, self.per_epoch):
-                yield order[batch * self.images_per_batch : (batch + 1) * self.images_per_batch]
+            batches = self._epoch(epoch).tensor_split(self.per_epoch)
+            yield from (groups.flatten() for groups in batches[consumed:])
             consumed = 0
-
-    @property
-    def _groups_per_batch(self) -> int:
-        return self.batch_size // self.per_identity
 
     @property
     def _groups(self) -> int:
@@ -60,11 +64,11 @@ class Order:
         return -(-images // self.per_identity)
 
     def _epoch(self, epoch: int) -> Tensor:
-        """The images in the order of an epoch."""
+        """(groups, per_identity) images in the order of an epoch."""
         mixed = int(np.random.SeedSequence((self.seed, epoch)).generate_state(1, np.uint64)[0])
         generator = torch.Generator().manual_seed(mixed)
         groups = self._dealt(generator)
-        return groups[torch.randperm(len(groups), generator=generator)].flatten()
+        return groups[torch.randperm(len(groups), generator=generator)]
 
     def _dealt(self, generator: torch.Generator) -> Tensor:
         """(groups, per_identity) images, identity after identity."""

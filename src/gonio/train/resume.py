@@ -1,36 +1,69 @@
-"""Whether a checkpoint belongs to the run that is to go on."""
+"""Going on with a run: whether it is the same one, and from where."""
+
+import warnings
 
 from gonio.base.errors import CheckpointError
-from gonio.train.checkpoint import Checkpoint
-from gonio.train.config import TrainConfig, dotted
-from gonio.train.split import Fingerprint
+from gonio.runs.about import About, Facts
+from gonio.runs.checkpoint import newest_checkpoint
+from gonio.runs.folder import RunFolder
+from gonio.runs.model import read_model, read_weights
+from gonio.runs.records import read_record
+from gonio.train.config import dotted
+from gonio.train.state import TrainState
 
-FREE = ("out", "device", "checkpoint_every", "log_every")
-"""Settings that change no number of the run."""
+FREE = ("out", "device", "checkpoint_every", "log_every", "data.source", "data.max_bad_fraction")
+"""Settings that change no number of the run; which data they lead to is checked by the data."""
 
 
-def check_same_run(config: TrainConfig, data: Fingerprint, checkpoint: Checkpoint) -> None:
-    """Compare the settings and the data with those that the checkpoint was written under.
+def restore(state: TrainState, folder: RunFolder, now: About) -> None:
+    """Take over the newest checkpoint of a run, or where it has none, the model of a finished one.
+
+    Raises:
+        CheckpointError: another run, or one that nothing is left of to go on from.
+    """
+    before = read_record(About, folder.about)
+    check_same_run(now.run, before.run, folder)
+    if differences := now.environment.differences(before.environment):
+        warnings.warn(
+            f"{folder.path}: the last digits may differ from those of an uninterrupted run: "
+            f"{', '.join(differences)}",
+            stacklevel=2,
+        )
+    checkpoint = newest_checkpoint(folder.checkpoints)
+    if checkpoint is not None:
+        check_same_run(now.run, checkpoint.run, folder)
+        state.restore(checkpoint.tensors, checkpoint.step)
+    elif folder.model.exists():
+        model = read_model(folder)
+        check_same_run(now.run, model.run, folder)
+        if model.step < now.steps:
+            raise CheckpointError(
+                f"{folder.checkpoints}: no checkpoint is left to go on from after step {model.step} of "
+                f"{now.steps}; put one back from a copy, or begin another run with another --out"
+            )
+        state.load(read_weights(folder, model), model.step)
+    else:
+        warnings.warn(f"{folder.path} has no checkpoint yet: from the first step", stacklevel=2)
+
+
+def check_same_run(now: Facts, before: Facts, folder: RunFolder) -> None:
+    """Compare settings and data with those that were written down.
 
     Raises:
         CheckpointError: names what differs.
     """
-    old, new = dotted(checkpoint.facts["settings"]), dotted(config.to_dict())
-    new["optimise.epochs"] = min(new["optimise.epochs"], old["optimise.epochs"])
+    new, old = dotted(now.settings), dotted(before.settings)
+    epochs = "optimise.epochs"
     for name in dict.fromkeys((*new, *old)):
-        before, now = old.get(name), new.get(name)
-        if before != now and name not in FREE:
+        is_longer = name == epochs and new[epochs] >= old.get(epochs, 0)
+        if new.get(name) != old.get(name) and name not in FREE and not is_longer:
             raise CheckpointError(
-                f"{name}: {now!r} now, {before!r} in the run to go on with; begin another run with "
-                f"another --out, or go on with: gonio train --config {config.out}/config.yaml --resume"
+                f"{name}: {new.get(name)!r} now, {old.get(name)!r} in the run to go on with; begin "
+                "another run with another --out, or go on with: "
+                f"gonio train --config {folder.config} --resume"
             )
-    before = checkpoint.facts["data"]
-    if data != before:
+    if differences := now.data.differences(before.data):
         raise CheckpointError(
-            f"data.source: {config.data.source!r} has changed: {_amount(data)} now, "
-            f"{_amount(before)} when the run began; put the old data back, or begin another run"
+            f"data.source: {new['data.source']} has changed since the run began: "
+            f"{', '.join(differences)}; put the old data back, or begin another run"
         )
-
-
-def _amount(data: Fingerprint) -> str:
-    return f"{data['images']} images of {data['identities']} identities"

@@ -1,14 +1,12 @@
-"""The data of a run: identities to train on, identities kept apart, and a fingerprint of both."""
+"""The data of a run: identities to train on, and identities kept apart."""
 
-import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from gonio.base.errors import DataError
-from gonio.data import Images, open_data, split_by_identity
+from gonio.data import Fingerprint, Images, open_data, split_by_identity
+from gonio.data.open import BUILT_IN
 from gonio.train.config import DataConfig
-
-Fingerprint = dict[str, int | str]
 
 
 @dataclass(frozen=True)
@@ -18,12 +16,19 @@ class Split:
     Attributes:
         seen: images of the identities to train on.
         unseen: images of the identities kept apart.
-        fingerprint: of all images: how many, of how many identities, and a digest of their labels.
+        fingerprint: of all images.
     """
 
     seen: Images
     unseen: Images
     fingerprint: Fingerprint
+
+
+def located(config: DataConfig) -> DataConfig:
+    """The same data, to be found from every folder."""
+    if config.source in BUILT_IN:
+        return config
+    return replace(config, source=str(Path(config.source).expanduser().absolute()))
 
 
 def open_images(config: DataConfig) -> Images:
@@ -41,25 +46,15 @@ def open_images(config: DataConfig) -> Images:
     )
 
 
-def open_split(config: DataConfig, seed: int) -> Split:
-    """The data of a run, split by the seed.
+def open_split(config: DataConfig) -> Split:
+    """The data of a run, split as they are told to be.
 
     Raises:
         ConfigError: an unknown source, or a package that is not installed.
         DataError: data that cannot be read, or too few of them.
     """
     images = open_images(config)
-    seen, unseen = split_by_identity(images, config.unseen, seed)
+    seen, unseen = split_by_identity(images, config.unseen, config.split_seed)
     if len(seen) < 2:
         raise DataError(f"{config.source}: {len(seen)} image is left to train on; two are needed")
-    return Split(seen, unseen, _fingerprint(images))
-
-
-def _fingerprint(images: Images) -> Fingerprint:
-    digest = hashlib.sha256(json.dumps(images.names).encode())
-    digest.update(images.labels.numpy().astype("<i8").tobytes())
-    return {
-        "images": len(images),
-        "identities": len(images.names),
-        "sha256": digest.hexdigest(),
-    }
+    return Split(seen, unseen, Fingerprint.of(images))

@@ -6,24 +6,25 @@ import torch
 from torch import Tensor, nn
 
 from gonio.base.errors import CheckpointError
-from gonio.models import build_backbone
-from gonio.train.build_head import build_head
-from gonio.train.config import DataConfig, ModelConfig, TrainConfig
+from gonio.runs.model import Backbone
+from gonio.train.build_head import attach, build_head
+from gonio.train.config import TrainConfig
 from gonio.train.optimise import build_optimizer
 
 
-def initial_backbone(data: DataConfig, model: ModelConfig, seed: int) -> nn.Module:
+def initial_backbone(backbone: Backbone, seed: int) -> nn.Module:
     """The backbone with the weights that a run of this seed starts from.
 
     It seeds torch's global generators.
     """
     torch.manual_seed(seed)
-    return build_backbone(
-        model.backbone,
-        embedding_dim=model.embedding_dim,
-        image_size=data.size,
-        channels=data.channels,
-    )
+    return backbone.build()
+
+
+def backbone_of(config: TrainConfig) -> Backbone:
+    """What the settings ask for."""
+    model, data = config.model, config.data
+    return Backbone(model.backbone, model.embedding_dim, data.size, data.channels)
 
 
 class TrainState:
@@ -39,10 +40,12 @@ class TrainState:
     """
 
     def __init__(self, config: TrainConfig, class_counts: Tensor, device: torch.device) -> None:
-        self.backbone = initial_backbone(config.data, config.model, config.seed)
+        self.backbone = initial_backbone(backbone_of(config), config.seed)
         self.head = build_head(config, class_counts)
         self.model = nn.ModuleDict({"backbone": self.backbone, "head": self.head}).to(device)
         self.optimizer = build_optimizer(self.model, config.optimise)
+        if config.optimise.in_backward:
+            attach(self.head, self.optimizer)
         self.step = 0
 
     def weights(self) -> dict[str, Tensor]:
@@ -61,21 +64,29 @@ class TrainState:
                     found[f"optimizer.{name}.{key}"] = value.detach().cpu().contiguous()
         return found | {"random.cpu": torch.get_rng_state()}
 
+    def load(self, weights: Mapping[str, Tensor], step: int) -> None:
+        """Take over what `weights` gave at a step.
+
+        Raises:
+            CheckpointError: weights of another model.
+        """
+        try:
+            self.model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise _other_weights() from error
+        self.step = step
+
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Take over what `tensors` gave at a step.
 
         Raises:
             CheckpointError: tensors of another model.
         """
-        weights = {key: value for key, value in tensors.items() if not key.startswith(OTHERS)}
+        self.load({key: one for key, one in tensors.items() if not key.startswith(OTHERS)}, step)
         try:
-            self.model.load_state_dict(weights)
             torch.set_rng_state(tensors["random.cpu"])
         except (KeyError, RuntimeError) as error:
-            raise CheckpointError(
-                "the checkpoint holds other weights than this version of gonio makes for its settings; "
-                "go on with the version that began the run"
-            ) from error
+            raise _other_weights() from error
         for name, parameter in self.model.named_parameters():
             start = f"optimizer.{name}."
             self.optimizer.state[parameter] = {
@@ -83,7 +94,13 @@ class TrainState:
                 for key, value in tensors.items()
                 if key.startswith(start)
             }
-        self.step = step
+
+
+def _other_weights() -> CheckpointError:
+    return CheckpointError(
+        "the run holds other weights than this version of gonio makes for its settings; go on with the "
+        "version that began it"
+    )
 
 
 OTHERS = ("optimizer.", "random.")
