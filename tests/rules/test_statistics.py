@@ -171,6 +171,19 @@ def test_class_means_move_after_the_loss():
         torch.testing.assert_close(head.class_means, means)
 
 
+def test_outside_training_a_learned_margin_is_cut_in_the_loss_and_left_in_the_state():
+    """As after the last step of the optimizer, which may have left the range."""
+    head = head_of(losses.adaptiveface(weight=0.0)).eval()
+    left, cut = torch.tensor([-3.0, 0.2, 9.0, 0.5, 0.6]), torch.tensor([0.0, 0.2, 1.0, 0.5, 0.6])
+    found = []
+    for margins in (left, cut):
+        with torch.no_grad():
+            head.margins.copy_(margins)
+        found.append(head(*data(), reduction="none"))
+        torch.testing.assert_close(head.margins.data, margins, check_dtype=False)
+    torch.testing.assert_close(found[0], found[1])
+
+
 def test_learned_margins_stay_in_their_range():
     head = head_of(losses.adaptiveface(start=0.35, weight=7.0, scale=5.0))
     x, labels = data()
