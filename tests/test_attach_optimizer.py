@@ -13,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import gonio
 from gonio import losses
-from gonio.engines import Chunked, reference
+from gonio.engines import Chunked, Reference
 
 DIM, CLASSES, BATCH = 6, 11, 9
 
@@ -339,7 +339,7 @@ def forgets(parameters):
         (lambda p: SGD(p, differentiable=True), {}, ValueError, "differentiable=False"),
         (lambda p: Adam(p, capturable=True), {}, ValueError, "capturable=False"),
         (SGD, {"backend": "reference"}, ValueError, "backend: 'reference' .*'chunked'"),
-        (SGD, {"backend": reference}, ValueError, "backend: .*'chunked'"),
+        (SGD, {"backend": Reference()}, ValueError, "backend: .*'chunked'"),
     ],
 )
 def test_what_cannot_be_attached_is_named(make, keywords, error, words):

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 import gonio
 from gonio import losses
-from gonio.engines import Chunked, reference
+from gonio.engines import Chunked, Reference
+from gonio.engines.seam import Engine, Held
+from gonio.ranks import ALONE
 from gonio.rules import (
     Apart,
     Difference,
@@ -23,7 +26,7 @@ from gonio.rules import (
     MarginReward,
     OneVersusRest,
 )
-from gonio.rules.facts import Memory
+from gonio.rules.facts import Embedded, Memory
 from gonio.rules.number import resolved
 
 DIM, CLASSES = 6, 11
@@ -66,7 +69,7 @@ def test_logits_never_hold_a_margin(name):
     x, w = embeddings, head.weight
     x = F.normalize(x, dim=1) if score.unit_embedding else x
     w = F.normalize(w, dim=-1) if score.unit_weight else w
-    scale = head.loss.scale(embeddings.norm(dim=1), Memory(head.state_dict()))[:, None]
+    scale = head.loss.scale(Embedded(embeddings), Memory(head.state_dict()))[:, None]
     product = torch.einsum("bd,c...d->bc...", x, w)
     expected = scale * (product if w.ndim == 2 else score.of_centers(product))
     expected = expected + getattr(head, "bias", 0)
@@ -215,7 +218,10 @@ def test_values_that_are_not_finite_are_named():
     ("keywords", "words"),
     [
         ({"loss": "arcfase"}, "'arcfase' is unknown; did you mean 'arcface'"),
-        ({"backend": "cuda"}, "backend: 'cuda' is unknown; choose one of auto, reference, chunked"),
+        (
+            {"backend": "cuda"},
+            "backend: 'cuda' is unknown; choose one of auto, reference, chunked",
+        ),
         ({"num_classes": 0}, "num_classes: 0"),
         ({"embedding_dim": 0}, "embedding_dim: 0"),
     ],
@@ -259,24 +265,27 @@ def test_bad_batches_are_named_under_compile_too():
         compiled(embeddings, labels)
 
 
+@dataclass(frozen=True)
+class Elsewhere(Engine):
+    """The reference, over another weight."""
+
+    move: Callable[[torch.Tensor], torch.Tensor]
+
+    def __call__(self, query, held, workspace, ranks=ALONE):
+        return Reference()(query, Held(self.move(held.weight)), workspace)
+
+
 def test_a_backend_may_share_the_gradient_of_the_weight():
     """What it was made from must not receive the rows of the own classes."""
     head, embeddings, labels = made(loss="cosface", dtype=torch.float64)
     offset = torch.zeros_like(head.weight, requires_grad=True)
 
-    def shifted(x, classes, sample, labels, loss):
-        moved = classes._replace(weight=classes.weight + offset)
-        return reference(x, moved, sample, labels, loss)
-
-    head.backend = shifted
+    head.backend = Elsewhere(lambda weight: weight + offset)
     head(embeddings, labels).backward()
     found = offset.grad
     detached = head.weight.detach().clone().requires_grad_()
 
-    def apart(x, classes, sample, labels, loss):
-        return reference(x, type(classes)(detached), sample, labels, loss)
-
-    head.backend = apart
+    head.backend = Elsewhere(lambda _: detached)
     head(embeddings, labels).backward()
     torch.testing.assert_close(found, detached.grad)
 
@@ -422,9 +431,8 @@ def test_learned_scale_has_a_minimum_and_a_gradient_there():
     head = gonio.Head(DIM, CLASSES, loss=losses.normface(scale="learned", minimum=7.0))
     with torch.no_grad():
         head.raw_scale.fill_(-30.0)
-    assert head.loss.scale(
-        torch.ones(1), Memory({"raw_scale": head.raw_scale})
-    ).item() == pytest.approx(7.0, abs=1e-5)
+    memory = Memory({"raw_scale": head.raw_scale})
+    assert head.loss.scale(Embedded(torch.ones(1, 1)), memory).item() == pytest.approx(7, abs=1e-5)
     head(torch.randn(4, DIM), torch.arange(4)).backward()
     assert head.raw_scale.grad != 0
 

@@ -5,8 +5,8 @@
 
 c_ij is the score of class j before any rule (a cosine, or an inner product), s_i the scale. The own
 class y is peeled off the matrix product: the target rule, the scale and the penalty see (batch,)
-vectors and are ordinary torch (`gonio.margin_loss`). Only the pool over the negatives touches all classes;
-how that is computed is a backend's business (`gonio.engines`).
+vectors and are ordinary torch (`gonio.equation`). Only the pool over the negatives touches all classes;
+how that is computed is an engine's business (`gonio.engines`).
 """
 
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -20,6 +20,7 @@ from gonio.rules import (
     AsIs,
     Detached,
     Everything,
+    Fixed,
     Hardest,
     LogSumExp,
     NoOffset,
@@ -32,7 +33,7 @@ from gonio.rules.curve import Curve, is_angular
 from gonio.rules.facts import Sample
 from gonio.rules.gradient import NamesItsGradient
 from gonio.rules.mining import Mining
-from gonio.rules.number import FOR_EVER, at_step, typical
+from gonio.rules.number import FOR_EVER, at_step, resolved, typical
 from gonio.rules.offset import Offset
 from gonio.rules.pairing import Pairing
 from gonio.rules.penalty import Penalty
@@ -137,6 +138,14 @@ class Loss:
     def is_batchwise(self) -> bool:
         """Whether the samples of a batch meet, so that none has a loss of its own."""
         return self.pairing != CLASSES or isinstance(self.mining, Hardest)
+
+    @property
+    def bound(self) -> float | None:
+        """The scores of negatives, without an offset, lie in [-bound, bound]; None where nobody knows."""
+        is_cosine = self.score.unit_embedding and self.score.unit_weight
+        if not (is_cosine and isinstance(self.negative, AsIs) and isinstance(self.scale, Fixed)):
+            return None
+        return float(resolved(self.scale.value))
 
     def weight_shape(self, num_classes: int, embedding_dim: int) -> tuple[int, ...] | None:
         """Of the class weights; None where there are none."""

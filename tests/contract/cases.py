@@ -15,7 +15,7 @@ import torch
 from contract import golden
 from gonio import losses
 from gonio.contract import PRIMES, Layout, Sizes, Subject, of_loss
-from gonio.engines import Chunked, Fused, reference
+from gonio.engines import Chunked, Fused, Reference
 from gonio.head import Head
 from gonio.loss import Loss
 
@@ -136,7 +136,7 @@ def case(name: str, settings: dict[str, object]) -> Case:
 
 CASES = [case(name, settings) for name, settings in [(n, {}) for n in losses.names()] + VARIANTS]
 BACKENDS = {
-    "reference": reference,
+    "reference": Reference(),
     "tile=1,stash": Chunked(1, mode="stash"),
     "tile=7,recompute": Chunked(7, mode="recompute"),
     "tile=classes+1,stash": Chunked(24, mode="stash"),

@@ -94,8 +94,9 @@ def adaface_target(cosine, norm):
     return shifted(cosine, m2=-0.4 * quality) - 0.4 * (1 + quality)
 
 
-def expected(name, rows, smoothing=0.0):
-    """Sample by sample, over the full row of scores."""
+def expected(name, rows, smoothing=0.0, by_class=None):
+    """Sample by sample, over the full row of scores; what is paid for a class times its weight."""
+    by_class = np.ones(CLASSES) if by_class is None else by_class
     settings, kind, own, others = FORMULAS[name]
     scale, data = settings.get("scale", 1.0), made()
     weight, bias, prior = data.weight.numpy(), data.bias.numpy(), data.counts.double().numpy()
@@ -128,9 +129,11 @@ def expected(name, rows, smoothing=0.0):
             rest = np.delete(z, y)
             if name in HINGES:
                 top = rest.max() if name == "max-hinge" else math.log(np.exp(rest).sum())
-                cost += p * max(top - z[y], 0)
-            else:
-                even = smoothing * (sum(q * z[k] for k, q in mass.items()) - z.mean())
-                cost += p * (math.log(np.exp(z).sum()) - z[y] + even)
+                cost += by_class[y] * p * max(top - z[y], 0)
+        if name not in HINGES:
+            share = np.full(CLASSES, smoothing / CLASSES)
+            for y, p in mass.items():
+                share[y] += (1 - smoothing) * p
+            cost = (by_class * share * (math.log(np.exp(z).sum()) - z)).sum()
         found.append(cost)
     return found

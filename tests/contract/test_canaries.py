@@ -1,6 +1,7 @@
 """Slips in rules, pools and engines, injected one at a time: the point that is named catches it alone."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -8,8 +9,11 @@ import torch
 
 from contract.cases import Case, case
 from gonio.contract import POINTS, Sizes, examine
-from gonio.engines import Chunked, reference
+from gonio.engines import Chunked, Reference
+from gonio.engines.seam import Engine, Held, Query
+from gonio.ranks import ALONE
 from gonio.rules import AngularMargin, Detached, LogSumExp, Subtract
+from gonio.rules.facts import Sample
 
 ARCFACE = case("arcface", {"scale": 8.0})
 COSFACE = case("cosface", {"scale": 8.0})
@@ -71,31 +75,42 @@ class AddsSumsAsTheyAre(LogSumExp):
         return torch.maximum(a[0], b[0]), a[1] + b[1]
 
 
-def leaves_the_own_class_in(x, classes, sample, labels, loss):
-    return reference(x, classes, sample, torch.full_like(labels, -1), loss)
+@dataclass(frozen=True)
+class Slip(Engine):
+    """The reference engine, asked another question than it was asked."""
+
+    change: Callable[[Query, Held], tuple[Query, Held]]
+    engine: Engine = Reference()
+
+    def __call__(self, query, held, workspace, ranks=ALONE):
+        return self.engine(*self.change(query, held), workspace, ranks)
 
 
-def drops_the_last_class(x, classes, sample, labels, loss):
-    fewer = classes._replace(weight=classes.weight[:-1])
-    return Chunked(7)(x, fewer, sample, labels, loss)
+def leaves_the_own_class_in(query, held):
+    return query._replace(labels=torch.full_like(query.labels, -1)), held
 
 
-def forgets_the_gradient_of_the_facts(x, classes, sample, labels, loss):
-    return reference(x, classes, type(sample)(*(fact.detach() for fact in sample)), labels, loss)
+def drops_the_last_class(query, held):
+    return query, held._replace(weight=held.weight[:-1])
 
 
-def takes_the_scale_of_the_next_row(x, classes, sample, labels, loss):
-    return reference(x, classes, sample._replace(scale=sample.scale.roll(1, 0)), labels, loss)
+def forgets_the_gradient_of_the_facts(query, held):
+    return query._replace(sample=query.sample.map(torch.Tensor.detach)), held
 
 
-def halves_the_gradient_of_the_weight(x, classes, sample, labels, loss):
-    half = 0.5 * classes.weight + 0.5 * classes.weight.detach()
-    return reference(x, classes._replace(weight=half), sample, labels, loss)
+def takes_the_scale_of_the_next_row(query, held):
+    _, *rest = query.sample.facts()
+    return query._replace(sample=Sample(query.sample.scale.roll(1, 0), *rest)), held
 
 
-def rounds_float32(x, classes, sample, labels, loss):
+def halves_the_gradient_of_the_weight(query, held):
+    return query, held._replace(weight=0.5 * held.weight + 0.5 * held.weight.detach())
+
+
+def rounds_float32(query, held):
+    x = query.x
     rounded = x.to(torch.bfloat16).to(x.dtype) if x.dtype == torch.float32 else x
-    return reference(rounded, classes, sample, labels, loss)
+    return query._replace(x=rounded), held
 
 
 def wrong(right: Case, **parts: object) -> Case:
@@ -181,30 +196,35 @@ CANARIES = {
     ),
     "own class in the pool": (
         COSFACE,
-        leaves_the_own_class_in,
+        Slip(leaves_the_own_class_in),
         AGREES,
         (SLOPE, ORDER, APART, NUMBERS, POLES),
     ),
-    "last class dropped": (COSFACE, drops_the_last_class, AGREES, (SLOPE, ORDER, APART, POLES)),
+    "last class dropped": (
+        COSFACE,
+        Slip(drops_the_last_class, Chunked(7)),
+        AGREES,
+        (SLOPE, ORDER, APART, POLES),
+    ),
     "scale's gradient lost": (
         case("normface", {}),
-        forgets_the_gradient_of_the_facts,
+        Slip(forgets_the_gradient_of_the_facts),
         SLOPE,
         (VALUE, NEAR, FALLS, APART, POLES),
     ),
     "weight's gradient halved": (
         COSFACE,
-        halves_the_gradient_of_the_weight,
+        Slip(halves_the_gradient_of_the_weight),
         SLOPE,
         (VALUE, NEAR, FALLS, APART, POLES),
     ),
     "scale of another row": (
         case("sphereface", {}),
-        takes_the_scale_of_the_next_row,
+        Slip(takes_the_scale_of_the_next_row),
         APART,
         (NUMBERS, POLES, "a batch of one"),
     ),
-    "float32 rounded": (COSFACE, rounds_float32, SINGLE, (VALUE, SLOPE, AGREES, POLES)),
+    "float32 rounded": (COSFACE, Slip(rounds_float32), SINGLE, (VALUE, SLOPE, AGREES, POLES)),
 }
 """A loss, its engine, the point that must catch the slip, and points that must stay silent."""
 

@@ -186,14 +186,17 @@ def test_class_weights_are_those_of_torch(backend):
 
 
 @on_every_backend
-@pytest.mark.parametrize("name", ["arcface", "logit-adjustment"])
-def test_weights_of_classes_and_samples_multiply(name, backend):
+@pytest.mark.parametrize("smoothing", [0.0, EPS])
+@pytest.mark.parametrize("name", ["arcface", "logit-adjustment", "mv-arc-softmax"])
+def test_what_is_paid_for_a_class_is_multiplied_by_its_weight(name, smoothing, backend):
     by_class = torch.linspace(0, 2, CLASSES, dtype=torch.float64)
     by_sample = torch.tensor([1.0, 0.0, 3.0, 0.5], dtype=torch.float64)
-    head = head_of(name, backend, class_weight=by_class)
+    head = head_of(name, backend, class_weight=by_class, label_smoothing=smoothing)
     labels, mass = given(MIXED)
+    paid = torch.tensor(expected(name, MIXED, smoothing, by_class.numpy()))
+    close(each(head, labels, mass), paid)
     weights = by_sample * (probabilities(MIXED) @ by_class)
-    wanted = (torch.tensor(expected(name, MIXED)) * weights).sum() / weights.sum()
+    wanted = (paid * by_sample).sum() / weights.sum()
     found = head(made().embeddings, labels, label_mass=mass, sample_weight=by_sample)
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)
     dense = head(made().embeddings, probabilities(MIXED), sample_weight=by_sample)

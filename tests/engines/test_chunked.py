@@ -12,7 +12,7 @@ import torch
 import gonio
 from contract.cases import CASES, Batch, losses_and_gradients
 from gonio import losses
-from gonio.engines import Auto, Chunked, Sampled, reference
+from gonio.engines import Chunked, Reference, Sampled
 from gonio.rules import BetweenClasses
 
 DIM, CLASSES = 6, 40
@@ -116,7 +116,7 @@ def test_bfloat16_rounds_the_products_and_nothing_else(case, mode):
     if any(isinstance(term, BetweenClasses) for term in case.loss.terms):
         pytest.skip("directions of classes have more bits")
     batch = exact_in_bfloat16(case)
-    truth = losses_and_gradients(batch.head(case.loss, reference), batch)
+    truth = losses_and_gradients(batch.head(case.loss, Reference()), batch)
     backend = Chunked(7, mode=mode, precision="bf16")
     found = losses_and_gradients(batch.head(case.loss, backend), batch)
     torch.testing.assert_close(found.pop("loss"), truth["loss"], rtol=1e-9, atol=1e-9)
@@ -189,15 +189,15 @@ def test_two_graphs_at_once_keep_their_own_products():
         assert torch.equal(head.weight.grad, truth["weight"])
 
 
-def test_copies_do_not_share_memory():
+def test_heads_share_settings_and_no_memory():
     backend = Chunked(7, mode="stash")
     head, embeddings, labels = made(backend=backend)
-    head(embeddings, labels).backward()
-    for other in (copy.deepcopy(backend), pickle.loads(pickle.dumps(backend)), replace(backend)):
-        assert other == backend
-        assert len(other._gradient._memory) == 0
-    assert gonio.Head(3, 4).backend is not gonio.Head(3, 4).backend
-    assert isinstance(gonio.Head(3, 4).backend, Auto)
+    other, _, _ = made(backend=backend)
+    gradients(head, embeddings, labels)
+    assert (head.last_step.rows, other.last_step.rows) == (16, 0)
+    for another in (other, copy.deepcopy(head), pickle.loads(pickle.dumps(head))):
+        assert another.backend == backend
+        assert len(another.workspace.gradient._memory) == 0
 
 
 def test_auto_says_of_a_small_batch_that_all_took_part():
@@ -243,11 +243,11 @@ def test_an_attached_optimizer_needs_no_memory_for_a_gradient():
     head, embeddings, labels = made()
     gradients(head, embeddings, labels)
     head.zero_grad()
-    assert len(head.backend._gradient._memory) > 0
+    assert len(head.workspace.gradient._memory) > 0
     optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
     head.attach_optimizer(optimizer)
     head(embeddings, labels).backward()
-    assert len(head.backend._gradient._memory) == 0
+    assert len(head.workspace.gradient._memory) == 0
 
 
 def test_many_losses_in_one_process_are_all_compiled():

@@ -14,16 +14,17 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 import gonio  # noqa: E402
 from contract.cases import CASES, WITH_KERNELS, losses_and_gradients  # noqa: E402
 from gonio import losses  # noqa: E402
-from gonio.engines import Chunked, Fused, reference  # noqa: E402
-from gonio.engines.seam import Classes  # noqa: E402
+from gonio.engines import Chunked, Fused, Reference  # noqa: E402
+from gonio.engines.seam import Held, Query  # noqa: E402
 from gonio.engines.triton import launch, printed  # noqa: E402
 from gonio.engines.triton.fused import _warn_once  # noqa: E402
 from gonio.engines.triton.printed import _traced as trace  # noqa: E402
+from gonio.engines.workspace import Workspace  # noqa: E402
 from gonio.rules import (  # noqa: E402
+    COSINE,
     Boost,
     Chain,
     Difference,
-    Fixed,
     KthLargest,
     LinearAngleNegative,
     LogSumExp,
@@ -54,7 +55,7 @@ def assert_close(found, truth, tolerance):
 def test_every_row_is_the_reference(case):
     for sizes, mode in (((9, 23, 5), "stash"), ((2, 30, 3), "recompute")):
         made = case.batch(2, *sizes)
-        truth = losses_and_gradients(made.head(case.loss, reference), made)
+        truth = losses_and_gradients(made.head(case.loss, Reference()), made)
         backend = Fused(20, mode=mode)
         head = made.head(case.loss, backend, torch.float32)
         found = gradients(head, made.embeddings.float(), made.labels, reduction="none")
@@ -75,7 +76,7 @@ def test_memory_that_is_not_in_order():
 def test_a_scheduled_number_is_an_argument_of_one_kernel():
     loss = losses.get("circle").loss(margin=gonio.Ramp(0.0, 0.4, 5), scale=8.0)
     x, labels = batch(size=20)
-    found, truth = (head_of(backend, loss) for backend in (Fused(64), reference))
+    found, truth = (head_of(backend, loss) for backend in (Fused(64), Reference()))
     kernels = launch._compiled_rule.cache_info().misses
     for _ in range(4):
         assert_close(gradients(found, x.clone(), labels), gradients(truth, x.clone(), labels), 2e-5)
@@ -128,7 +129,9 @@ def test_labels_of_columns():
     x, labels = torch.randn(20, 5), torch.arange(20) % 4
     for name in ("supcon", "nt-xent"):
         loss = losses.get(name).loss()
-        made = [gonio.Head(5, 4, loss=loss, backend=one).to(DEVICE) for one in (Fused(), reference)]
+        made = [
+            gonio.Head(5, 4, loss=loss, backend=one).to(DEVICE) for one in (Fused(), Reference())
+        ]
         found, truth = (gradients(head, x.clone(), labels) for head in made)
         assert_close(found, {key: value.double() for key, value in truth.items()}, 2e-5)
 
@@ -195,9 +198,9 @@ def pool_of(backend, rule, pool):
     torch.manual_seed(3)
     x, weight = torch.eye(1, 8, device=DEVICE), torch.randn(400, 8, device=DEVICE)
     one = torch.ones(1, device=DEVICE)
-    labels = torch.zeros(1, dtype=torch.int64, device=DEVICE)
-    loss = gonio.Loss(Fixed(1.0), negative=rule, pool=pool)
-    return backend(x, Classes(weight), Sample(one, one, one, one, one), labels, loss)
+    labels = torch.zeros(1, 1, dtype=torch.int64, device=DEVICE)
+    query = Query(x, Sample(one, one, one, one, one), labels, rule, pool, COSINE)
+    return backend(query, Held(weight), Workspace())
 
 
 def test_many_small_terms_are_not_lost():
@@ -211,7 +214,9 @@ def test_many_small_terms_are_not_lost():
 @pytest.mark.parametrize("cosine", [-1.0, -0.99999, -0.5, 0.0, 0.3, 0.5, 0.99999, 1.0])
 def test_the_arccosine_of_kernels(cosine):
     rule = Chain(Stay(cosine), LinearAngleNegative())
-    found, truth = (pool_of(one, rule, LogSumExp(temperature=0.0)) for one in (Fused(), reference))
+    found, truth = (
+        pool_of(one, rule, LogSumExp(temperature=0.0)) for one in (Fused(), Reference())
+    )
     # 3e-7 in the angle, and the last digit of the score
     torch.testing.assert_close(found, truth, rtol=0, atol=4e-7)
 
@@ -338,3 +343,16 @@ def test_without_triton_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(fused, "find_spec", lambda _: None)
     with pytest.raises(ModuleNotFoundError, match="Fused needs triton; pip install"):
         Fused()
+
+
+def test_a_scaled_loss_keeps_its_gradient_where_all_classes_are_opposite():
+    """The share of the only negative is 1, though 65,536 / e^-85 has no place in float32."""
+    found = []
+    for backend, dtype in ((Reference(), torch.float64), (Fused(2), torch.float32)):
+        head = gonio.Head(2, 2, loss=losses.normface(scale=85.0), backend=backend, dtype=dtype)
+        with torch.no_grad():
+            head.weight.copy_(torch.tensor([[1.0, 0.0], [1.0, 0.1]]))
+        x = torch.tensor([[-1.0, 0.05]], dtype=dtype)
+        weight = torch.tensor([65_536.0])
+        found.append(gradients(head, x, torch.tensor([0]), sample_weight=weight, reduction="sum"))
+    assert_close(found[1], found[0], 1e-4)

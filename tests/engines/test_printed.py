@@ -38,8 +38,8 @@ def both(a, b):
 def facts():
     torch.manual_seed(0)
     score = torch.rand(6, 40, dtype=torch.float64) * 1.98 - 0.99
-    rest = [torch.rand(6, 1, dtype=torch.float64) * 0.8 + 0.15 for _ in Sample._fields]
-    return score, Sample(*rest)
+    rest = [torch.rand(6, 1, dtype=torch.float64) * 0.8 + 0.15 for _ in Sample.NAMES]
+    return score, rest
 
 
 def run(rule, score, sample):

@@ -1,13 +1,16 @@
 """Negatives drawn anew at each step."""
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
 
 import gonio
-from gonio import losses
-from gonio.engines import Chunked, Sampled, reference
+from gonio import losses, rules
+from gonio.engines import Chunked, Reference, Sampled
+from gonio.engines.seam import Engine, Held
+from gonio.ranks import ALONE
 
 DIM, CLASSES = 6, 60
 
@@ -37,7 +40,9 @@ def gradients(head, embeddings, labels, **keywords):
     return {"loss": loss.detach(), "embeddings": x.grad} | grads
 
 
-@pytest.mark.parametrize("rate", [0.0, 1.5, -1])
+@pytest.mark.parametrize(
+    "rate", [0.0, 1.5, -1, math.nan, gonio.Ramp(0.0, 1.0, 5), gonio.Ramp(0.5, 2.0, 5)], ids=str
+)
 def test_a_rate_out_of_range_is_refused(rate):
     with pytest.raises(ValueError, match=r"rate: .* is out of range \(0, 1\]"):
         Sampled(rate)
@@ -45,7 +50,12 @@ def test_a_rate_out_of_range_is_refused(rate):
 
 def test_what_cannot_be_sampled_is_refused():
     with pytest.raises(TypeError, match=r"backend: .* pass Chunked"):
-        Sampled(0.5, backend=reference)
+        Sampled(0.5, backend=Reference())
+    for rate in (True, "0.1", losses):
+        with pytest.raises(TypeError, match=r"rate: got "):
+            Sampled(rate)
+    with pytest.raises(TypeError, match=r"corrected: got 'yes'"):
+        Sampled(0.5, corrected="yes")
     with pytest.raises(ValueError, match=r"label_smoothing: .*all classes"):
         made(Sampled(0.5), label_smoothing=0.1)
     with pytest.raises(ValueError, match=r"backend: Sampled draws class weights"):
@@ -60,6 +70,111 @@ def test_the_classes_of_the_batch_are_always_drawn():
     assert set(labels.tolist()) <= set(drawn.tolist())
     many = Sampled(0.01).draw(CLASSES, torch.arange(40), step=0)
     assert many.tolist() == list(range(40))
+
+
+@pytest.mark.parametrize("classes", [10, 49, 60, 100, 1000])
+def test_a_share_that_is_a_whole_number_draws_so_many(classes):
+    label = torch.tensor([0])
+    counts = [len(Sampled(k / classes).draw(classes, label, 0)) for k in range(1, classes + 1)]
+    assert counts == list(range(1, classes + 1))
+    assert len(Sampled(1.9 / classes).draw(classes, label, 0)) == 1
+
+
+def test_no_two_of_seed_and_step_draw_the_same():
+    label, grid = torch.tensor([0]), [(seed, step) for seed in range(12) for step in range(12)]
+    drawn = {tuple(Sampled(0.5, seed=a).draw(CLASSES, label, b).tolist()) for a, b in grid}
+    assert len(drawn) == len(grid)
+
+
+def test_the_rate_follows_a_schedule_and_resumes_in_it():
+    backend = Sampled(gonio.Ramp(0.1, 1.0, 3))
+    counts = [len(backend.draw(CLASSES, torch.tensor([0]), step)) for step in range(5)]
+    assert counts == [6, 24, 42, 60, 60]
+    head, x, labels = made(backend, size=4)
+    for _ in range(2):
+        gradients(head, x, labels)
+    other, _, _ = made(Sampled(gonio.Ramp(0.1, 1.0, 3)))
+    other.load_state_dict(head.state_dict())
+    truth = made(Among(backend.draw(CLASSES, labels, 2)))[0]
+    for one in (head, other):
+        assert gradients(one, x, labels)["loss"] == pytest.approx(
+            float(gradients(truth, x, labels)["loss"]), rel=1e-12
+        )
+
+
+@dataclass(frozen=True)
+class Listening(Chunked):
+    """Keeps what it answers."""
+
+    heard: list = field(default_factory=list)
+
+    def __call__(self, *asked):
+        self.heard.append(super().__call__(*asked).exp())
+        return self.heard[-1].log()
+
+
+def pools(x, labels, *, loss="normface", steps=1, **sampled):
+    """(steps, batch): sums over the negatives of exp(score), by draws of one step after another."""
+    engine = Listening(7)
+    head, _, _ = made(Sampled(backend=engine, **sampled) if sampled else engine, loss)
+    for _ in range(steps):
+        head(x, labels)
+    return torch.stack(engine.heard).detach()
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3], ids=["one other class", "a third"])
+@pytest.mark.parametrize("loss", [losses.normface(scale=3.0), losses.cosface(scale=3.0)], ids=str)
+def test_the_corrected_sum_is_right_on_average(rate, loss):
+    """Own classes of others in the batch are always there, and count once."""
+    _, x, _ = made(Reference())
+    labels = torch.tensor([3, 3, 9, 50] * 3)  # as many as 0.05 draws, so one other is added
+    steps = 2000
+    truth = pools(x, labels, loss=loss)[0]
+    drawn = pools(x, labels, loss=loss, steps=steps, rate=rate, corrected=True)
+    error = drawn.std(dim=0) / steps**0.5
+    assert ((drawn.mean(dim=0) - truth).abs() < 4.5 * error).all()
+    published = pools(x, labels, loss=loss, steps=steps, rate=rate).mean(dim=0)
+    assert (published < 0.7 * truth).all()
+
+
+def test_the_corrected_loss_of_a_tenth_of_the_classes_is_near_that_of_all():
+    torch.manual_seed(0)
+    x, labels = torch.randn(64, 32), torch.randint(0, 5000, (64,))
+    found = {}
+    for name, backend in {
+        "all": Chunked(),
+        "corrected": Sampled(0.1, corrected=True),
+        "published": Sampled(0.1),
+    }.items():
+        torch.manual_seed(1)
+        head = gonio.Head(32, 5000, loss=losses.arcface(scale=16.0), backend=backend)
+        found[name] = float(torch.stack([head(x, labels).detach() for _ in range(10)]).mean())
+    assert found["corrected"] == pytest.approx(found["all"], rel=0.05)
+    assert found["published"] < 0.95 * found["all"]
+
+
+def test_a_correction_counts_in_the_gradient_and_knows_the_temperature():
+    """All scores equal: n drawn classes that stand for N have the pool of N, whatever is drawn."""
+    for pool in (rules.LogSumExp(), rules.LogSumExp(temperature=2.5)):
+        loss = replace(losses.get("normface").loss(), pool=pool)
+        found = []
+        for backend in (Sampled(0.2, Chunked(7), corrected=True), Chunked(7)):
+            head, x, labels = made(backend, loss)
+            with torch.no_grad():
+                head.weight.copy_(torch.ones_like(head.weight))
+            found.append(gradients(head, x, labels))
+        for key in ("loss", "embeddings"):
+            torch.testing.assert_close(found[0][key], found[1][key], rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(
+            found[0]["weight"].sum(dim=0), found[1]["weight"].sum(dim=0), rtol=1e-10, atol=1e-10
+        )
+
+
+def test_what_has_no_sum_of_exponentials_is_not_corrected():
+    for loss in ("hinge", replace(losses.cosface(), pool=rules.LogSumExp(temperature=0))):
+        with pytest.raises(ValueError, match=r"backend: .*corrected=True\) estimates a sum"):
+            made(Sampled(0.5, corrected=True), loss)
+        made(Sampled(0.5), loss)
 
 
 def test_every_other_class_has_the_same_chance():
@@ -85,15 +200,16 @@ def test_a_resumed_head_draws_the_same():
     assert gradients(head, x, labels)["loss"] != found[0]  # the next step draws others
 
 
-def among(drawn):
+@dataclass(frozen=True)
+class Among(Engine):
     """The truth of what is drawn: the reference over these classes alone."""
 
-    def negatives(x, classes, sample, labels, loss):
-        offset = None if classes.offset is None else classes.offset[drawn]
-        some = type(classes)(classes.weight[drawn], offset, drawn)
-        return reference(x, some, sample, labels, loss)
+    drawn: torch.Tensor
 
-    return negatives
+    def __call__(self, query, held, workspace, ranks=ALONE):
+        offset = None if held.offset is None else held.offset[self.drawn]
+        some = Held(held.weight[self.drawn], offset, self.drawn)
+        return Reference()(query, some, workspace)
 
 
 WITH_CLASSES = [
@@ -105,7 +221,7 @@ WITH_CLASSES = [
 def test_the_loss_is_that_of_the_drawn_classes(name):
     head, x, labels = made(Sampled(0.3, Chunked(7)), name)
     drawn = head.backend.draw(CLASSES, labels, 0)
-    truth = gradients(*made(among(drawn), name))
+    truth = gradients(*made(Among(drawn), name))
     for key, value in gradients(head, x, labels).items():
         torch.testing.assert_close(value, truth[key], rtol=1e-10, atol=1e-10)
 
@@ -119,7 +235,7 @@ def test_an_attached_optimizer_moves_the_weight_by_the_drawn_classes(name):
         if one is head:
             head.attach_optimizer(optimizer)
         for step in range(3):
-            truth.backend = among(Sampled(0.3).draw(CLASSES, labels, step))
+            truth.backend = Among(Sampled(0.3).draw(CLASSES, labels, step))
             optimizer.zero_grad()
             one(x, labels).backward()
             optimizer.step()
@@ -146,7 +262,7 @@ def test_several_labels_and_ignored_rows():
     known = known[known != 33]  # without mass
     drawn = head.backend.draw(CLASSES, known, 0)
     assert set(known.tolist()) <= set(drawn.tolist())
-    truth = gradients(made(among(drawn), **keywords)[0], x, several, label_mass=mass)
+    truth = gradients(made(Among(drawn), **keywords)[0], x, several, label_mass=mass)
     found = gradients(head, x, several, label_mass=mass)
     for key, value in found.items():
         torch.testing.assert_close(value, truth[key], rtol=1e-10, atol=1e-10)

@@ -29,11 +29,11 @@ def test_a_margin_of_each_class_is_that_of_its_samples(row, backend):
 def test_margins_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"^margin: 4 numbers for 5 classes"):
         head_of(losses.cosface(margin=PerClass(MARGINS[:4])))
-    with pytest.raises(ValueError, match=r"^margin: got nan for class 1"):
+    with pytest.raises(ValueError, match=r"^values: got nan for class 1"):
         PerClass([0.1, math.nan])
-    with pytest.raises(ValueError, match=r"^margin: got inf for class 0"):
+    with pytest.raises(ValueError, match=r"^values: got inf for class 0"):
         PerClass([math.inf])
-    with pytest.raises(ValueError, match=r"^margin: got nothing"):
+    with pytest.raises(ValueError, match=r"^values: got nothing"):
         PerClass([])
     with pytest.raises(ValueError, match=r"^margin: .* out of range \(-pi, pi\)"):
         losses.arcface(margin=PerClass([0.1, 30.0]))

@@ -6,7 +6,7 @@ import torch
 import gonio
 from gonio import losses
 from gonio.rules import Subtract
-from gonio.rules.facts import Memory
+from gonio.rules.facts import Embedded, Memory
 from gonio.rules.number import at_step, is_scheduled
 from gonio.rules.scale import scale_bound
 
@@ -45,7 +45,9 @@ def test_an_automatic_scale_is_for_the_margin_at_its_end():
 def test_a_learned_scale_starts_and_ends_at_the_bounds_of_its_classes():
     head = gonio.Head(8, 1000, loss=losses.normface(scale="learned"))
     assert head.loss.scale.minimum == pytest.approx(scale_bound(1000, 0.9))
-    started = head.loss.scale(torch.ones(1), Memory({"raw_scale": head.raw_scale})).item()
+    started = head.loss.scale(
+        Embedded(torch.ones(1, 1)), Memory({"raw_scale": head.raw_scale})
+    ).item()
     assert started == pytest.approx(scale_bound(1000, 0.9999), rel=1e-6)
     assert losses.normface(minimum=30.0).bind(1000).scale == gonio.Learned(30.0, 31.0)
 

@@ -93,57 +93,48 @@ def check_values(
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def check_weights(
-    name: str, weights: Tensor, shape: torch.Size, of: str, device: torch.device | None = None
-) -> None:
-    """Finite numbers >= 0 of a shape, one for each row of what they weigh.
-
-    Raises:
-        TypeError: no real numbers.
-        ValueError: another shape or device, or the first number that is wrong.
-    """
-    if not isinstance(weights, Tensor) or weights.is_complex():
-        raise TypeError(f"{name}: got {type(weights).__name__}; pass a tensor of real numbers")
-    if weights.shape != shape:
-        raise ValueError(f"{name}: {describe(weights)} does not match {of} {list(shape)}")
-    if device is not None and weights.device != device:
-        raise ValueError(
-            f"{name}: it is on {weights.device}, the rest on {device}; move one of them"
-        )
-    wrong = ~(weights.isfinite() & (weights >= 0))
-    if bool(wrong.any()):
-        row = int(wrong.nonzero()[0, 0])
-        raise ValueError(
-            f"{name}: {weights[wrong][0].item()} at row {row}; weights are finite and >= 0"
-        )
-
-
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def check_loss(
-    per_sample: Tensor, rows: Tensor | None, parameters: Iterable[tuple[str, Tensor]]
+    per_sample: Tensor,
+    rows: Tensor | None,
+    parameters: Iterable[tuple[str, Tensor]],
+    sum_of_weight: Tensor | None = None,
 ) -> None:
     """Finite losses; from finite embeddings, only a broken parameter or an overflow gives others.
+
+    A class that scores -inf has no part in the loss, and yet makes gradients NaN: so where weights are
+    not normalised their sum is looked at too.
 
     Args:
         per_sample: losses of the rows that count.
         rows: which rows of the batch those are; None where all count.
         parameters: of the head, by name; those of more than 0 dimensions have a row for each class.
+        sum_of_weight: (), or None where it need not be looked at.
 
     Raises:
         ValueError: names the first row, and the parameter that is not finite.
     """
     wrong = ~per_sample.isfinite()
+    is_wrong = wrong.any() if sum_of_weight is None else wrong.any() | ~sum_of_weight.isfinite()
+    if not bool(is_wrong):
+        return
+    cause = _broken(parameters)
     if not bool(wrong.any()):
+        if cause:
+            raise ValueError(cause)
         return
     first = int(wrong.nonzero()[0])
-    cause = "the scores overflow; look at the norm of that embedding, or lower the scale"
+    cause = cause or "the scores overflow; look at the norm of that embedding, or lower the scale"
+    row = first if rows is None else int(rows[first])
+    raise ValueError(f"loss: {per_sample[first].item()} at row {row}; {cause}")
+
+
+def _broken(parameters: Iterable[tuple[str, Tensor]]) -> str:
+    """A sentence on the first parameter that is not finite; empty where all are."""
     for name, parameter in parameters:
         broken = (~parameter.isfinite()).nonzero()
         if len(broken):
             where = f"{name}: class {int(broken[0, 0])}" if parameter.ndim else name
-            cause = (
+            return (
                 f"{where} is not finite; go back to the last checkpoint and lower the learning rate"
             )
-            break
-    row = first if rows is None else int(rows[first])
-    raise ValueError(f"loss: {per_sample[first].item()} at row {row}; {cause}")
+    return ""

@@ -1,63 +1,52 @@
-"""Backends: how the pool over the negatives is computed. Each file offers the same one function.
+"""Engines: how the pool over the columns of a process is computed. Each file is one.
 
-`reference` stores the whole (batch, classes) matrix and is the truth; `Chunked` sees a tile of classes
-at a time, `Fused` likewise in Triton, `Sampled` a part of the classes that is drawn at each step. A
-backend knows rules and pools, never a named loss and never a margin.
+`Reference` stores the whole (batch, columns) matrix and is the truth; `Chunked` sees a tile of columns at
+a time, `Fused` likewise in Triton; `Auto` chooses between the first two. `Sampled` says which classes take
+part. An engine knows rules and pools, never a named loss and never a margin. It holds settings alone: what
+it needs from one batch to the next is a `Workspace` of whoever asks.
 """
 
 import warnings
 from collections.abc import Callable
 
-import torch
-from torch import Tensor
-
 from gonio.base.errors import ConfigError, unknown_name
+from gonio.engines.auto import Auto
 from gonio.engines.chunked import Chunked
-from gonio.engines.compaction import leaves_out_some
-from gonio.engines.reference import reference
+from gonio.engines.reference import Reference
 from gonio.engines.sampled import Sampled
-from gonio.engines.seam import Classes, Negatives
+from gonio.engines.seam import Engine
 from gonio.engines.triton.fused import Fused
 from gonio.loss import Loss
-from gonio.rules.facts import Sample
+from gonio.rules import AsIs, LogSumExp, NoOffset
 
-__all__ = ["Auto", "Chunked", "Fused", "Sampled", "check_backend", "maker", "named", "reference"]
+__all__ = [
+    "Auto",
+    "Backend",
+    "Chunked",
+    "Fused",
+    "Reference",
+    "Sampled",
+    "check_backend",
+    "engine_of",
+    "maker",
+    "named",
+]
 
-WHOLE_MATRIX_LIMIT = 2**22
-"""Elements up to which "auto" stores the scores and the directions of the weight whole: 16 MiB in float32."""
+Backend = Engine | Sampled
+"""What a head computes with."""
 
-
-class Auto(Chunked):
-    """`reference` while the matrix is small, else `Chunked`. With an update always that."""
-
-    def __call__(
-        self, x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss
-    ) -> Tensor:
-        """See `gonio.engines.seam.Negatives`."""
-        rows = classes.weight.flatten(0, -2).shape[0]
-        if self.update is not None or max(x.shape) * rows > WHOLE_MATRIX_LIMIT:
-            found: Tensor = super().__call__(x, classes, sample, labels, loss)
-            return found
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            self.last_step.begin(len(x))
-        return reference(x, classes, sample, labels, loss)
-
-
-def _reference() -> Negatives:
-    return reference
-
-
-NAMED: dict[str, Callable[[], Negatives]] = {
+NAMED: dict[str, Callable[[], Backend]] = {
     "auto": Auto,
-    "reference": _reference,
+    "reference": Reference,
     "chunked": Chunked,
 }
 """What needs no settings."""
 
-MAKERS: dict[str, Callable[..., Negatives]] = {**NAMED, "fused": Fused, "sampled": Sampled}
+
+MAKERS: dict[str, Callable[..., Backend]] = {**NAMED, "fused": Fused, "sampled": Sampled}
 
 
-def maker(name: str) -> Callable[..., Negatives]:
+def maker(name: str) -> Callable[..., Backend]:
     """What makes a backend of this name; its arguments are the backend's settings.
 
     Raises:
@@ -68,8 +57,8 @@ def maker(name: str) -> Callable[..., Negatives]:
     return MAKERS[name]
 
 
-def named(backend: str | Negatives) -> Negatives:
-    """What `backend=` of a head stands for: a new backend of that name, or the backend itself.
+def named(backend: str | Backend) -> Backend:
+    """What `backend=` of a head stands for: the one of that name, or itself.
 
     Raises:
         ConfigError: an unknown name.
@@ -79,16 +68,22 @@ def named(backend: str | Negatives) -> Negatives:
         if backend not in NAMED:
             raise ConfigError(f"backend: {backend!r} is unknown; choose one of {', '.join(NAMED)}")
         return NAMED[backend]()
-    if isinstance(backend, type) or not callable(backend):
+    if not isinstance(backend, Backend):
         raise TypeError(f"backend: {backend!r} is no backend; pass a name, or Chunked(tile=512)")
     return backend
 
 
-def check_backend(backend: Negatives, loss: Loss, label_smoothing: float) -> None:
+def engine_of(backend: Backend) -> Engine:
+    """What computes, of all classes or of some."""
+    return backend.backend if isinstance(backend, Sampled) else backend
+
+
+def check_backend(backend: Backend, loss: Loss, label_smoothing: float) -> None:
     """Refuse what a backend cannot do for a loss, and say which of its settings does nothing.
 
     Raises:
-        ValueError: drawn classes for a loss without class weights, or with label smoothing.
+        ValueError: drawn classes for a loss without class weights, or with label smoothing; a
+            correction for a pool that is not a sum of exponentials.
     """
     if isinstance(backend, Sampled):
         if loss.pairing.against != "classes":
@@ -100,12 +95,27 @@ def check_backend(backend: Negatives, loss: Loss, label_smoothing: float) -> Non
                 f"label_smoothing: got {label_smoothing}, which is spread over all classes, and Sampled "
                 "sees some; set it to 0, or take backend='chunked'"
             )
-    inner = backend.backend if isinstance(backend, Sampled) else backend
-    if not isinstance(inner, Chunked) or inner.negligible == 0:
+        is_sum = isinstance(loss.pool, LogSumExp) and loss.pool.temperature != 0
+        if backend.corrected and not is_sum:
+            raise ValueError(
+                f"backend: Sampled(corrected=True) estimates a sum of exponentials, and the loss has the pool "
+                f"{loss.pool}; leave corrected out, or take backend='chunked'"
+            )
+    engine = engine_of(backend)
+    if not isinstance(engine, Chunked) or engine.negligible == 0:
         return
-    if not leaves_out_some(loss, label_smoothing):
+    if not _leaves_out_some(loss, label_smoothing):
         warnings.warn(
-            f"backend: negligible={inner.negligible} leaves nothing out with this loss; it is for plain "
+            f"backend: negligible={engine.negligible} leaves nothing out with this loss; it is for plain "
             "cosines, without a negative rule, a bias or label smoothing",
             stacklevel=4,
         )
+
+
+def _leaves_out_some(loss: Loss, label_smoothing: float) -> bool:
+    """Whether `Chunked(negligible=...)` can leave anything out; see `gonio.engines.compaction`."""
+    score = loss.score
+    is_cosine = score.unit_embedding and score.unit_weight and score.temperature == 0
+    is_alone = isinstance(loss.offset, NoOffset) and label_smoothing == 0
+    is_plain = isinstance(loss.negative, AsIs) and isinstance(loss.pool, LogSumExp)
+    return is_cosine and is_alone and is_plain

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from gonio.engines import tile
-from gonio.loss import Loss
-from gonio.rules.facts import Sample
+from gonio.engines.streamed import sample_of
+from gonio.rules.curve import Curve
 from gonio.rules.pool import Pool, State
+from gonio.rules.score import Score
 
 
 class Tile(NamedTuple):
-    """A tile of classes, and the products of the batch with it."""
+    """A tile of columns, and the products of the batch with it."""
 
     products: Tensor
     """(tile centers, batch)."""
@@ -23,10 +24,17 @@ class Tile(NamedTuple):
     """(tile centers,) inverse norms of the weight's rows, None where they are not normalised."""
     offset: Tensor | None
     """(tile,)."""
-    whose: Tensor | None
-    """(tile,) labels of the columns; None where they are `first`, `first` + 1, ..."""
-    first: Tensor
-    """() int64, index of the first class."""
+    facts: tuple[Tensor, ...]
+    """(batch,) each: of the samples, what the rule reads of them; the first is the scale."""
+    own: tile.Own
+
+
+class Parts(NamedTuple):
+    """Of a loss, what meets a tile."""
+
+    negative: Curve
+    pool: Pool
+    score: Score
 
 
 class Pushed(NamedTuple):
@@ -34,35 +42,29 @@ class Pushed(NamedTuple):
 
     products: Tensor
     """(batch, tile centers), in the dtype of the products."""
-    along: Tensor | None
+    radial: Tensor | None
     """(tile centers,): sum over the batch of cosine x gradient; None where nothing is normalised."""
     facts: tuple[Tensor | None, ...]
-    """In the offset, (tile,), and in each field of the sample, (batch,)."""
+    """In the offset, (tile,), and in each fact of the sample, (batch,)."""
 
 
-def seen(part: Tile, sample: Sample, labels: Tensor, loss: Loss, pool: Pool) -> State:
+def seen(part: Tile, parts: Parts) -> State:
     """The pool's state over the negatives of a tile."""
-    cosine = tile.of_classes(_scores(part, sample), loss.score)
-    scores = tile.modulated(cosine, part.offset, sample, loss.negative)
-    return pool.fold(tile.fill_own(scores, -torch.inf, labels, part.whose, part.first))
+    cosine = tile.of_classes(_scores(part), parts.score)
+    sample = sample_of(part.facts)
+    scores = tile.modulated(cosine, part.offset, sample, parts.negative)
+    return parts.pool.fold(tile.fill_own(scores, -torch.inf, part.own))
 
 
 def pushed(
-    part: Tile,
-    sample: Sample,
-    labels: Tensor,
-    loss: Loss,
-    pool: Pool,
-    state: State,
-    grad: Tensor,
-    wanted: tuple[bool, ...],
+    part: Tile, parts: Parts, state: State, grad: Tensor, wanted: tuple[bool, ...]
 ) -> Pushed:
     """From the gradient in the pool's value, those of a tile.
 
-    `wanted` says which of the offset and the fields of the sample need one.
+    `wanted` says which of the offset and the facts of the sample need one.
     """
-    score = _scores(part, sample)
-    facts = (part.offset, *sample)
+    score = _scores(part)
+    facts = (part.offset, *part.facts)
 
     def rule(score: Tensor, *needed: Tensor) -> Tensor:
         given = iter(needed)
@@ -71,24 +73,24 @@ def pushed(
             for fact, is_wanted in zip(facts, wanted, strict=True)
         ]
         offset, *rest = chosen
-        cosine = tile.of_classes(score, loss.score)
-        return tile.modulated(cosine, offset, Sample(*rest), loss.negative)
+        cosine = tile.of_classes(score, parts.score)
+        return tile.modulated(cosine, offset, sample_of(rest), parts.negative)
 
     needed = [fact for fact, is_wanted in zip(facts, wanted, strict=True) if is_wanted]
     scores, pull = torch.func.vjp(rule, score, *needed)  # type: ignore[misc]
-    push = pool.push(scores, state, grad)
-    d_score, *d_needed = pull(tile.fill_own(push, 0, labels, part.whose, part.first))
+    push = parts.pool.push(scores, state, grad)
+    d_score, *d_needed = pull(tile.fill_own(push, 0, part.own))
     found = iter(d_needed)
     gradients = tuple(next(found) if is_wanted else None for is_wanted in wanted)
-    along = None
+    radial = None
     if part.inverse is not None:
         d_score = d_score * part.inverse
-        along = (d_score * score).sum(dim=0)
-    return Pushed(d_score.to(part.products.dtype), along, gradients)
+        radial = (d_score * score).sum(dim=0)
+    return Pushed(d_score.to(part.products.dtype), radial, gradients)
 
 
-def _scores(part: Tile, sample: Sample) -> Tensor:
+def _scores(part: Tile) -> Tensor:
     """(batch, tile centers): cosines, or inner products where the weight is not normalised."""
     if part.inverse is None:
-        return part.products.to(sample.scale.dtype).T
+        return part.products.to(part.facts[0].dtype).T
     return (part.products * part.inverse[:, None]).T

@@ -45,7 +45,7 @@ class Products:
     def pull(
         self,
         push: Tensor,
-        along: Tensor | None,
+        radial: Tensor | None,
         rows: slice,
         dx: Tensor | None,
         dw: Tensor | None,
@@ -54,7 +54,7 @@ class Products:
 
         Args:
             push: (batch, tile), that gradient: the e_ij.
-            along: (tile,), sum_i e_ij c_ij; None where the weight is not normalised.
+            radial: (tile,), sum_i e_ij c_ij; None where the weight is not normalised.
             rows: of the tile.
             dx: (batch, dim) in the dtype of x, to be added to; None if nobody asked for it.
             dw: (tile, dim) in the dtype of x, to be written; None likewise.
@@ -70,9 +70,9 @@ class Products:
             torch.mm(push.T, self.operand, out=dw)
         else:
             dw.copy_(push.T @ self.operand)
-        if self.inverse is not None and along is not None:
+        if self.inverse is not None and radial is not None:
             directions = torch.mul(weight, self.inverse[rows, None], out=self._room(weight))
-            dw.addcmul_(directions, along[:, None], value=-1)
+            dw.addcmul_(directions, radial[:, None], value=-1)
 
     def _room(self, like: Tensor) -> Tensor:
         if len(self._directions) < len(like):

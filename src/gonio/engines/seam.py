@@ -1,42 +1,84 @@
 """What the equation asks of an engine, and what an engine may hand on."""
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
-from gonio.loss import Loss
+from gonio.engines.workspace import Workspace
+from gonio.ranks import ALONE, Ranks
+from gonio.rules.curve import Curve
 from gonio.rules.facts import Sample
+from gonio.rules.pool import Pool
+from gonio.rules.score import Score
 
 
-class Classes(NamedTuple):
-    """What a backend is given of the classes."""
+class Query(NamedTuple):
+    """A question about a batch: the pool over all columns but the own ones of each row."""
+
+    x: Tensor
+    """(rows, dim), normalised where the score says so."""
+    sample: Sample
+    """Facts of each row, (rows,)."""
+    labels: Tensor
+    """(rows, k) int64: columns with any of these labels are no negatives of the row; -1 is none."""
+    negative: Curve
+    pool: Pool
+    score: Score
+    bound: float | None = None
+    """Scores lie in [-bound, bound]; None where nobody knows."""
+
+    def of(self, rows: slice | Tensor) -> "Query":
+        """The question about some rows."""
+        sample = self.sample.map(lambda fact: fact[rows])
+        return self._replace(x=self.x[rows], sample=sample, labels=self.labels[rows])
+
+
+class Held(NamedTuple):
+    """Columns that this process holds."""
 
     weight: Tensor
-    """(classes, dim) or (classes, centers, dim), not normalised."""
+    """(columns, dim) or (columns, centers, dim), not normalised."""
     offset: Tensor | None = None
-    """(classes,), added to the scores."""
+    """(columns,), added to the scores."""
     labels: Tensor | None = None
-    """(classes,) int64: whose each column is; None where class j is column j."""
+    """(columns,) int64: whose each column is; None where column j is class j."""
 
 
-Negatives = Callable[[Tensor, Classes, Sample, Tensor, Loss], Tensor]
-"""`(x, classes, sample, labels, loss) -> (batch,)`: the pool of every sample's negatives.
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can do.
 
-What a backend is: differentiable in x (batch, dim), in the weight and the offset of `classes`, and in
-every field of `sample`. x is already normalised where the loss says so. `labels` is (batch,) or
-(batch, k); columns with any of these labels are no negatives of the sample.
-"""
+    Args:
+        hands_over: it can hand the gradient of the weight to an `Update`, tile by tile.
+        owns_gradient: the gradient of the weight is a buffer of its own, which others may add to.
+    """
+
+    hands_over: bool = False
+    owns_gradient: bool = False
 
 
-class Update(Protocol):
-    """Takes the gradient of the class weights piece by piece, so that the whole never exists."""
+class Engine(ABC):
+    """Answers a query over the columns that are held: settings, and nothing that changes.
 
-    def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
-        """Rows of the flattened weight, as a range or as ascending indices, and their gradient.
+    It is differentiable in x, in the facts of the sample, and in the weight and the offset.
+    """
 
-        It is what the negatives add, (rows, dim). Rows that are never taken have none.
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        return Capabilities()
+
+    @abstractmethod
+    def __call__(
+        self, query: Query, held: Held, workspace: Workspace, ranks: Ranks = ALONE
+    ) -> Tensor:
+        """(rows,) values of the pool, or (rows, k).
+
+        Args:
+            query: the question.
+            held: the columns of this process.
+            workspace: of the head that asks.
+            ranks: the processes that hold the other columns, and ask the same.
         """
-
-    def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
-        """(n,) own classes of a batch, after all else, and what they add, (n, ...) as in the weight."""

@@ -1,5 +1,7 @@
 """One tile of classes: what a batch scores against them."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -56,27 +58,44 @@ def rows_of(classes: Tensor, centers: int) -> Tensor:
     return (classes[:, None] * centers + center).flatten()
 
 
-def fill_own(
-    matrix: Tensor, value: float, labels: Tensor, whose: Tensor | None, first: Tensor
-) -> Tensor:
-    """Set, in place, what a (batch, tile) matrix holds of each sample's own classes.
+class Own(NamedTuple):
+    """Which columns of a tile are the own ones of each row."""
 
-    Args:
-        matrix: (batch, tile).
-        value: for the own classes.
-        labels: (batch,) or (batch, k); a negative one is none.
-        whose: (tile,) labels of the columns; None where they are `first`, `first` + 1, ...
-        first: () index of the first column.
-    """
+    labels: Tensor
+    """(batch, k); a negative one is none."""
+    whose: Tensor | None
+    """(tile,) labels of the columns; None where they are `first`, `first` + 1, ..."""
+    first: Tensor
+    """() index of the first column."""
+    mask: Tensor | None = None
+    """(batch, tile) bool, where it is known already."""
+
+
+def is_own(labels: Tensor, whose: Tensor | None, num: int) -> Tensor:
+    """(batch, k) labels, and those of `num` columns (None: 0, 1, ...) -> (batch, num) bool."""
+    if whose is None and labels.shape[1] == 1:
+        whose = torch.arange(num, device=labels.device)
+    if whose is not None:
+        return (labels[:, :, None] == whose).any(dim=1) if labels.shape[1] > 1 else labels == whose
+    is_here = (labels >= 0) & (labels < num)
+    mask = torch.zeros(len(labels), num + 1, dtype=torch.bool, device=labels.device)
+    return mask.scatter_(1, labels.masked_fill(~is_here, num), True)[:, :num]
+
+
+def fill_own(matrix: Tensor, value: float, own: Own) -> Tensor:
+    """Set, in place, what a (batch, tile) matrix holds of each sample's own columns."""
+    labels, whose, first, mask = own
+    if mask is not None:
+        return matrix.masked_fill_(mask, value)
     size = matrix.shape[1]
     if whose is None and torch.compiler.is_compiling():  # a comparison costs nothing in a loop
         whose = first + torch.arange(size, device=labels.device)
-    for own in labels.unbind(1) if labels.ndim == 2 else (labels,):
+    for label in labels.unbind(1):
         if whose is not None:
-            matrix = matrix.masked_fill_(own[:, None] == whose, value)
+            matrix = matrix.masked_fill_(label[:, None] == whose, value)
             continue
-        is_here = (own >= first) & (own < first + size)
-        column = (own - first).masked_fill(~is_here, 0)[:, None]
+        is_here = (label >= first) & (label < first + size)
+        column = (label - first).masked_fill(~is_here, 0)[:, None]
         held = matrix.gather(1, column).masked_fill(is_here[:, None], value)
         matrix.scatter_(1, column, held)
     return matrix

@@ -20,14 +20,18 @@ def checked_labels(
 
 
 def checked_losses(
-    per_sample: Tensor, rows: Tensor | None, parameters: Iterable[tuple[str, Tensor]]
+    per_sample: Tensor,
+    rows: Tensor | None,
+    parameters: Iterable[tuple[str, Tensor]],
+    sum_of_weight: Tensor | None,
 ) -> Tensor:
     """The losses, which are finite; see `check_loss`."""
     if torch.compiler.is_compiling():
         held = {name: tensor.detach() for name, tensor in parameters}
-        zero: Tensor = _losses(per_sample.detach(), rows, ",".join(held), list(held.values()))
+        named = ",".join(held), list(held.values())
+        zero: Tensor = _losses(per_sample.detach(), rows, *named, sum_of_weight)
         return per_sample + zero
-    check_loss(per_sample, rows, parameters)
+    check_loss(per_sample, rows, parameters, sum_of_weight)
     return per_sample
 
 
@@ -46,12 +50,23 @@ def _(embeddings: Tensor, labels: Tensor, num_classes: int, ignore_index: int | 
 
 @torch.library.custom_op("gonio::checked_losses", mutates_args=())
 def _losses(
-    per_sample: Tensor, rows: Tensor | None, names: str, parameters: Sequence[Tensor]
+    per_sample: Tensor,
+    rows: Tensor | None,
+    names: str,
+    parameters: Sequence[Tensor],
+    sum_of_weight: Tensor | None,
 ) -> Tensor:
-    check_loss(per_sample, rows, zip(names.split(","), parameters, strict=False))
+    named = zip(names.split(","), parameters, strict=False)
+    check_loss(per_sample, rows, named, sum_of_weight)
     return per_sample.new_zeros(())
 
 
 @_losses.register_fake
-def _(per_sample: Tensor, rows: Tensor | None, names: str, parameters: Sequence[Tensor]) -> Tensor:
+def _(
+    per_sample: Tensor,
+    rows: Tensor | None,
+    names: str,
+    parameters: Sequence[Tensor],
+    sum_of_weight: Tensor | None,
+) -> Tensor:
     return per_sample.new_zeros(())

@@ -1,32 +1,29 @@
 """The head: class weights, and any loss of the table over them, as one torch module."""
 
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gonio import engines
-from gonio.base.checks import check_embeddings, check_weights
-from gonio.batchwise import batchwise_loss, has_partner
-from gonio.engines.seam import Classes, Negatives
-from gonio.head.checked import checked_labels, checked_losses
+from gonio.base.arrays import Rows
+from gonio.base.checks import check_embeddings
+from gonio.base.numbers import whole_number
+from gonio.engines import Backend, engine_of
+from gonio.engines.workspace import Workspace
+from gonio.head.computing import Computes
+from gonio.head.labels import check_smoothing
 from gonio.head.logits import plain_logits
 from gonio.head.measure import among_batch, among_classes
 from gonio.head.reduction import Reduction, check_reduction, reduced
-from gonio.head.settings import HasSettings, as_loss
+from gonio.head.settings import as_loss
 from gonio.head.watch import watch
 from gonio.loss import Loss
-from gonio.margin_loss import Result, margin_loss
-from gonio.optimizer_in_backward import Attachable, Attachment
+from gonio.optimizer_in_backward import Attachment
 from gonio.rules.facts import Memory
-from gonio.rules.number import at_step_in_tensors
-from gonio.rules.ranges import whole_number
 from gonio.rules.state import Sizes
-from gonio.targets import Targets, check_several_labels, check_smoothing, read_targets
 
 
-class Head(Attachable, HasSettings):
+class Head(Computes):
     """Class weights and a softmax-based loss with a margin.
 
     Put `head.parameters()` into the optimizer beside the backbone's. Computation is in float32 (or
@@ -79,36 +76,34 @@ class Head(Attachable, HasSettings):
         num_classes: int,
         loss: str | Loss = "arcface",
         *,
-        backend: str | Negatives = "auto",
+        backend: str | Backend = "auto",
         ignore_index: int | None = None,
-        class_counts: Tensor | None = None,
-        class_weight: Tensor | None = None,
+        class_counts: Rows | None = None,
+        class_weight: Rows | None = None,
         label_smoothing: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, size in (("embedding_dim", embedding_dim), ("num_classes", num_classes)):
-            whole_number(name, size, 1)
-        for name, given in (("class_counts", class_counts), ("class_weight", class_weight)):
-            if given is not None:
-                check_weights(name, given, torch.Size((num_classes,)), "the classes")
+        embedding_dim = whole_number("embedding_dim", embedding_dim, 1)
+        num_classes = whole_number("num_classes", num_classes, 1)
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
-        if class_weight is not None:
-            class_weight = class_weight.detach().cpu().float()
-        counts = None if class_counts is None else class_counts.detach().cpu()
+        is_any = ignore_index is not None
+        self.ignore_index = whole_number("ignore_index", ignore_index) if is_any else None
+        counts = self._numbers_of_classes("class_counts", class_counts)
         self._sizes = Sizes(num_classes, embedding_dim, counts)
-        self._class_weight = class_weight
-        self._label_smoothing, self.ignore_index = label_smoothing, ignore_index
+        self._class_weight = self._numbers_of_classes("class_weight", class_weight)
+        self.workspace = Workspace()
         self._loss = as_loss(loss, num_classes)
-        check_smoothing(label_smoothing, self._loss)
+        self._label_smoothing = check_smoothing(label_smoothing, self._loss)
         self.backend = backend
         new: Any = {"device": device, "dtype": dtype}
         shape = self._loss.weight_shape(num_classes, embedding_dim)
         self.weight = None if shape is None else nn.Parameter(torch.empty(shape, **new))
         self._make(self._loss, new)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=device))
-        weight = None if class_weight is None else torch.empty(num_classes, device=device)
+        weight = self._class_weight
+        weight = None if weight is None else torch.empty_like(weight, device=device)
         self.register_buffer("class_weight", weight, persistent=False)
         self.reset_parameters()
         watch(self)
@@ -145,26 +140,27 @@ class Head(Attachable, HasSettings):
         memory = Memory(self._kept, self._step_number())
         new = Attachment(optimizer, self.weight, self.backend, self.current_loss, memory)
         self.detach_optimizer()
+        self.workspace.clear()
         self._attachment = new
 
     def forward(
         self,
         embeddings: Tensor,
-        labels: Tensor,
+        labels: Rows,
         *,
-        label_mass: Tensor | None = None,
-        sample_weight: Tensor | None = None,
+        label_mass: Rows | None = None,
+        sample_weight: Rows | None = None,
         reduction: Reduction = "mean",
     ) -> Tensor:
         """The loss of a batch.
 
         Args:
             embeddings: (batch, dim), floating, not normalised; an empty batch costs 0.
-            labels: (batch,), integers in [0, classes), or `ignore_index`. Several for each sample are
-                (batch, k) with `label_mass`, or (batch, classes) floating probabilities; k rows of
-                the weight are then gathered for each sample.
+            labels: (batch,) or (batch, 1), integers in [0, classes), or `ignore_index`; a tensor, an
+                array or a list. Several for each sample are (batch, k) with `label_mass`, or (batch,
+                classes) floating probabilities.
             label_mass: (batch, k), >= 0, rows of sum 1: how much of each label a sample is. The loss
-                and the margin of a label are weighted by it; see `gonio.margin_loss`.
+                and the margin of a label are weighted by it; see `gonio.equation`.
             sample_weight: (batch,), finite, >= 0.
             reduction: "mean" is the weighted mean over the rows that are not ignored, "sum" the
                 weighted sum, "none" gives (batch,) with 0 for ignored rows.
@@ -178,60 +174,22 @@ class Head(Attachable, HasSettings):
                 an unknown reduction.
         """
         check_reduction(reduction)
-        batch = len(embeddings)
-        embeddings, targets, rows = self._counted(embeddings, labels, label_mass)
-        if sample_weight is not None:
-            size = torch.Size((batch,))
-            check_weights("sample_weight", sample_weight, size, "the batch", embeddings.device)
-            sample_weight = sample_weight if rows is None else sample_weight[rows]
         is_training = self.training and torch.is_grad_enabled()
         if is_training and self._attachment is not None:
             self._attachment.check(embeddings)
-        with torch.autocast(embeddings.device.type, enabled=False):
-            embeddings = self._computed(embeddings)
-            targets = targets.to(embeddings.dtype)
-            per_sample, changes = self._per_sample(embeddings, targets, is_training)
-        per_sample = checked_losses(per_sample, rows, self.named_parameters())
+        with torch.autocast(self.step.device.type, enabled=False):
+            ranks = self._ranks(is_training=is_training)
+            batch = self._read(embeddings, labels, label_mass, sample_weight, reduction)
+            batch = batch.gathered(ranks)
+            if self.weight is None:
+                batch = batch.in_pairs(warn=self.training)
+            result = self._result(batch, ranks, is_training=is_training)
+        losses = self._checked(result.losses, batch)
         if is_training:
             self.step += 1
-            if changes:
-                self._commit(changes)
-        weight = self._weights(targets, sample_weight, per_sample)
-        return reduced(per_sample, weight, reduction, rows, batch)
-
-    def _per_sample(self, x: Tensor, targets: Targets, is_training: bool) -> Result:
-        loss, backend = self.loss, self.backend
-        is_drawn = is_training and isinstance(backend, engines.Sampled)
-        # a look at the device, which is worth one at most
-        step = self._step_number() if self._reads_step or is_drawn else 0
-        if self._is_scheduled:
-            negative = at_step_in_tensors(loss.negative, step, x.dtype)
-            loss = replace(loss.at(step), negative=negative)
-        if is_training and isinstance(backend, engines.Sampled):
-            backend = backend.at(step, self.num_classes, targets.labels)
-        memory = Memory(self._kept, step, is_training)
-        if self.weight is None or loss.pairing.against != "classes":
-            labels = targets.labels[:, 0]
-            return Result(batchwise_loss(x, self.weight, labels, loss, backend, memory))
-        offset = loss.offset(memory)
-        offset = None if offset is None else offset.to(x.dtype).expand(self.num_classes)
-        classes = Classes(self.weight, offset)
-        if self._attachment is not None and is_training and self.weight.requires_grad:
-            moving: Result = self._attachment.losses(x, classes, targets, loss, backend, memory)
-            return moving
-        self.catch_up()
-        return margin_loss(x, classes, targets, loss, backend, memory)
-
-    def _weights(
-        self, targets: Targets, sample_weight: Tensor | None, like: Tensor
-    ) -> Tensor | None:
-        """(batch,) weights of the samples, None where all count the same."""
-        weights = [] if sample_weight is None else [sample_weight.to(like)]
-        if self.class_weight is not None:
-            weights.append(targets.weighed(self.class_weight).to(like))
-        if self.weight is None:  # a sample alone with its label has nothing to be compared with
-            weights.append(has_partner(targets.labels[:, 0], warn=self.training).to(like))
-        return torch.stack(weights).prod(dim=0) if weights else None
+            if result.changes:
+                self._commit(result.changes)
+        return reduced(losses, batch, reduction, ranks)
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """(batch, dim) -> (batch, classes): scale x cosine (or the loss's own score), never a margin.
@@ -249,7 +207,7 @@ class Head(Attachable, HasSettings):
             return plain_logits(embeddings, self.weight, self.current_loss, Memory(self._kept))
 
     @torch.no_grad()
-    def measure(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def measure(self, embeddings: Tensor, labels: Rows) -> tuple[Tensor, Tensor]:
         """How a batch stands without any margin.
 
         Args:
@@ -264,35 +222,14 @@ class Head(Attachable, HasSettings):
             out too.
         """
         self.catch_up()
-        embeddings, targets, _ = self._counted(embeddings, labels, None)
-        whose = targets.labels[:, 0]
-        with torch.autocast(embeddings.device.type, enabled=False):
-            x = self._computed(embeddings)
+        with torch.autocast(self.step.device.type, enabled=False):
+            batch = self._read(embeddings, labels)
+            whose = batch.targets.labels[:, 0]
             if self.weight is None:
-                return among_batch(x, whose)
-            return among_classes(x, self.weight, whose, self.loss.score, self.backend)
-
-    def _counted(
-        self, embeddings: Tensor, labels: Tensor, label_mass: Tensor | None
-    ) -> tuple[Tensor, Targets, Tensor | None]:
-        """Check a batch; its rows that are not ignored, and which those are (None: all)."""
-        check_embeddings(embeddings, self.embedding_dim, self.step.device)
-        targets = read_targets(labels, label_mass, embeddings, self.num_classes, self.ignore_index)
-        targets = targets._replace(smoothing=self.label_smoothing)
-        if targets.mass is not None:
-            check_several_labels(self.loss)
-        labels = checked_labels(embeddings, targets.labels, self.num_classes, self.ignore_index)
-        targets = targets._replace(labels=labels)
-        if self.ignore_index is None:
-            return embeddings, targets, None
-        rows = (targets.labels != self.ignore_index).all(dim=1).nonzero()[:, 0]
-        return embeddings[rows], targets.rows(rows), rows
-
-    def _computed(self, embeddings: Tensor) -> Tensor:
-        """The embeddings in the dtype to compute in."""
-        own = torch.float32 if self.weight is None else self.weight.dtype
-        dtype = torch.promote_types(embeddings.dtype, own)
-        return embeddings.to(torch.promote_types(dtype, torch.float32))
+                return among_batch(batch.embeddings, whose)
+            engine, centers = engine_of(self.backend), self.loss.score.centers
+            given = batch.embeddings, whose, self.weight, centers
+            return among_classes(*given, engine, self.workspace)
 
     def extra_repr(self) -> str:
         """What `print(head)` shows."""

@@ -6,28 +6,28 @@ import torch
 from torch import Tensor
 
 from gonio.base.geometry import angle_between, unit
-from gonio.engines.seam import Classes, Negatives
-from gonio.loss import Loss
-from gonio.rules import Fixed, LogSumExp, Score
-from gonio.rules.facts import Sample
-
-NEAREST = Loss(scale=Fixed(1.0), pool=LogSumExp(temperature=0))
-"""Its pool is the largest cosine among the negatives."""
+from gonio.columns import ClassWeights
+from gonio.engines.seam import Engine, Query
+from gonio.engines.workspace import Workspace
+from gonio.rules import COSINE, AsIs, LogSumExp
+from gonio.rules.facts import Embedded, Sample
 
 
 def among_classes(
-    embeddings: Tensor, weight: Tensor, labels: Tensor, score: Score, negatives: Negatives
+    embeddings: Tensor,
+    labels: Tensor,
+    weight: Tensor,
+    centers: int,
+    engine: Engine,
+    workspace: Workspace,
 ) -> tuple[Tensor, Tensor]:
     """(batch, dim) against all class weights -> (batch,) whether the own wins, (batch,) its angle."""
-    x, norm = unit(embeddings)
-    own = weight[labels].to(x.dtype)
-    directions = unit(own.flatten(0, -2))[0].view(len(x), score.centers, x.shape[1])
-    best = (x[:, None] * directions).sum(dim=2).argmax(dim=1)
-    w = directions[torch.arange(len(x), device=x.device), best]
-    cosine, angle = (x * w).sum(dim=1), angle_between(x, w)
-    sample = Sample(torch.ones_like(norm), norm, cosine, angle, cosine)
-    query = replace(NEAREST, score=replace(NEAREST.score, centers=score.centers))
-    return _exceeds(cosine, negatives(x, Classes(weight), sample, labels, query)), angle
+    embedded, score = Embedded(embeddings), replace(COSINE, centers=centers)
+    columns = ClassWeights(weight, score, engine, workspace)
+    own = columns.own(embedded, labels[:, None])
+    sample = Sample(embedded.full(1.0), embedded.norm, own.cosine, own.angle, own.cosine)
+    query = Query(embedded.x, sample, labels[:, None], AsIs(), LogSumExp(temperature=0), score)
+    return _exceeds(own.cosine, columns.pool(query)), own.angle
 
 
 def among_batch(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,15 +1,15 @@
 """The settings of a head that can be exchanged later: its loss, smoothing and backend."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gonio import engines, losses
-from gonio.engines.compaction import LastStep
-from gonio.engines.seam import Negatives
+from gonio.engines import Backend
+from gonio.engines.workspace import LastStep, Workspace
+from gonio.head.labels import check_smoothing
 from gonio.head.state import KeepsState
 from gonio.loss import Loss
 from gonio.rules.state import Sizes, states
-from gonio.targets import check_smoothing
 
 
 def as_loss(loss: str | Loss, num_classes: int) -> Loss:
@@ -60,10 +60,12 @@ class HasSettings(KeepsState):
     """A head whose settings are checked against each other, whichever is exchanged."""
 
     num_classes: int
+    weight: nn.Parameter | None
     step: Tensor
+    workspace: Workspace
     _loss: Loss
     _label_smoothing: float
-    _backend: Negatives
+    _backend: Backend
 
     @property
     def is_attached(self) -> bool:
@@ -96,16 +98,15 @@ class HasSettings(KeepsState):
 
     @label_smoothing.setter
     def label_smoothing(self, share: float) -> None:
-        check_smoothing(share, self._loss)
-        self._label_smoothing = share
+        self._label_smoothing = check_smoothing(share, self._loss)
 
     @property
-    def backend(self) -> Negatives:
+    def backend(self) -> Backend:
         """What the head computes with; another can be put in its place, also by name."""
         return self._backend
 
     @backend.setter
-    def backend(self, backend: str | Negatives) -> None:
+    def backend(self, backend: str | Backend) -> None:
         made = engines.named(backend)
         engines.check_backend(made, self.loss, self.label_smoothing)
         self._backend = made
@@ -113,7 +114,8 @@ class HasSettings(KeepsState):
     @property
     def last_step(self) -> LastStep | None:
         """What the backend has to tell of its last backward pass; None if it tells nothing."""
-        return getattr(self.backend, "last_step", None)
+        has_one = engines.engine_of(self.backend).capabilities.owns_gradient
+        return self.workspace.last_step if has_one else None
 
     @property
     def current_loss(self) -> Loss:

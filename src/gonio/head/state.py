@@ -24,6 +24,7 @@ class KeepsState(nn.Module):
     _states: dict[str, State] = {}  # noqa: RUF012
     _is_scheduled: bool
     _reads_step: bool
+    _sees_batch: bool
     _fingerprint: Fingerprint
 
     def _make(self, loss: Loss, new: dict[str, Any]) -> None:
@@ -32,6 +33,7 @@ class KeepsState(nn.Module):
         self._is_scheduled = is_scheduled(loss)
         stateful = [part for part in parts(loss) if isinstance(part, Stateful)]
         self._reads_step = self._is_scheduled or any(part.reads_step for part in stateful)
+        self._sees_batch = loss.is_batchwise or any(part.sees_batch for part in stateful)
         self._fingerprint = Fingerprint.of(loss, self._states, self._class_weight)
         for name, state in before.items():
             if not state.is_learned:

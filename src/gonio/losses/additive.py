@@ -7,7 +7,7 @@ from gonio.losses.table import row
 from gonio.rules import AngularMargin, Detached, Subtract, as_scale
 from gonio.rules.curve import Rule
 from gonio.rules.number import Number
-from gonio.rules.ranges import cosine_margin
+from gonio.rules.ranges import CosineMargin, Finite, Positive, Radians
 from gonio.rules.scale import ScaleLike
 from gonio.rules.target import PastPi
 
@@ -17,29 +17,28 @@ Gradient = Literal["exact", "detached"]
 
 
 @row
-def am_softmax(margin: Number = 0.35, scale: ScaleLike = 30.0) -> Loss:
+def am_softmax(margin: CosineMargin[Number] = 0.35, scale: ScaleLike = 30.0) -> Loss:
     """Additive cosine margin: the own class must win by m in cosine.
 
         loss = -log( e^{s (cos t_y - m)} / ( e^{s (cos t_y - m)} + sum_{j != y} e^{s cos t_j} ) )
 
     Args:
-        margin: m >= 0, in units of the cosine; a schedule may warm it up from 0.
+        margin: m in [0, 3], in units of the cosine; a schedule may warm it up from 0.
         scale: s > 0, "auto" or "learned".
 
     Source: Wang et al., "Additive margin softmax for face verification", SPL 2018, eq. (6).
     """
-    cosine_margin(margin)
     return Loss(scale=as_scale(scale), target=Subtract(margin))
 
 
 @row
-def cosface(margin: Number = 0.35, scale: ScaleLike = 64.0) -> Loss:
+def cosface(margin: CosineMargin[Number] = 0.35, scale: ScaleLike = 64.0) -> Loss:
     """The additive cosine margin at CosFace's scale; the same equation as "am-softmax".
 
         loss = -log( e^{s (cos t_y - m)} / ( e^{s (cos t_y - m)} + sum_{j != y} e^{s cos t_j} ) )
 
     Args:
-        margin: m >= 0, in units of the cosine; a schedule may warm it up from 0.
+        margin: m in [0, 3], in units of the cosine; a schedule may warm it up from 0.
         scale: s > 0, "auto" or "learned".
 
     Source: Wang et al., "CosFace: large margin cosine loss for deep face recognition", CVPR 2018,
@@ -50,7 +49,7 @@ def cosface(margin: Number = 0.35, scale: ScaleLike = 64.0) -> Loss:
 
 @row
 def arcface(
-    margin: Number = 0.5,
+    margin: Radians[Number] = 0.5,
     scale: ScaleLike = 64.0,
     past_pi: PastPi = "fold",
     gradient: Gradient = "exact",
@@ -75,9 +74,9 @@ def arcface(
 
 @row
 def combined(
-    m1: Number = 1.0,
-    m2: Number = 0.3,
-    m3: Number = 0.2,
+    m1: Positive[Number] = 1.0,
+    m2: Radians[Number] = 0.3,
+    m3: Finite[Number] = 0.2,
     scale: ScaleLike = 64.0,
     past_pi: PastPi = "fold",
     gradient: Gradient = "exact",

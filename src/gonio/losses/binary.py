@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+import numpy as np
 
 from gonio.loss import Loss
 from gonio.losses.table import row
@@ -26,6 +28,7 @@ from gonio.rules import (
     as_scale,
 )
 from gonio.rules.curve import Rule
+from gonio.rules.ranges import AtLeastOne, AtLeastZero, CosineMargin, Positive, Range
 from gonio.rules.scale import ScaleLike
 
 __all__ = ["d_softmax", "p2sgrad", "sphereface2", "uniface"]
@@ -49,23 +52,23 @@ class Balanced:
 
     def __call__(self, num_classes: int) -> float:
         ratio = self.weight / ((1 - self.weight) * max(num_classes - 1, 1))
-        gap = math.exp(self.target - self.negative)
-        root = math.sqrt((1 - ratio) ** 2 + 4 * ratio * gap)
-        if (
-            ratio > 1
-        ):  # the same root of the quadratic, without a difference of nearly equal numbers
-            return math.log((ratio - 1 + root) / 2) - self.target
-        return math.log(2 * ratio / (1 - ratio + root)) - self.negative
+        # a quadratic in e^b, solved by logarithms, and without a difference of nearly equal numbers
+        middle = math.log(abs(1 - ratio)) if ratio != 1 else -math.inf
+        root = (math.log(4 * ratio) + self.target - self.negative) / 2
+        total = float(np.logaddexp(middle, np.logaddexp(2 * middle, 2 * root) / 2))
+        if ratio > 1:
+            return total - math.log(2) - self.target
+        return math.log(2 * ratio) - total - self.negative
 
 
 @row
 def sphereface2(
     kind: Literal["C", "A"] = "C",
-    margin: float = 0.4,
-    weight: float = 0.7,
-    power: float = 3.0,
-    scale: float = 40.0,
-    factor: float = 50.0,
+    margin: CosineMargin[float] = 0.4,
+    weight: Annotated[float, Range(0, 1, "()")] = 0.7,
+    power: AtLeastOne[float] = 3.0,
+    scale: Positive[float] = 40.0,
+    factor: AtLeastZero[float] = 50.0,
     gradient: Literal["exact", "detached"] = "exact",
 ) -> Loss:
     """One binary question for each class, with a learned border b for all of them.
@@ -77,7 +80,7 @@ def sphereface2(
 
     Args:
         kind: "C" for an additive cosine margin, "A" for an additive angular one.
-        margin: m >= 0, in units of the cosine ("C") or radians ("A").
+        margin: m in [0, 3], in units of the cosine ("C") or radians ("A").
         weight: lambda in (0, 1), of the target.
         power: t >= 1.
         scale: s > 0.
@@ -88,8 +91,6 @@ def sphereface2(
     Source: Wen et al., "SphereFace2: binary classification is all you need for deep face
     recognition", ICLR 2022, eqs. (5) to (8), with the constants of its authors' code.
     """
-    if not 0 < weight < 1:
-        raise ValueError(f"weight: {weight} is out of range (0, 1)")
     g = Stretch(power)
     target: Rule = Chain(AngularMargin(add=margin, past_pi="clamp"), g)
     negative: Rule = g
@@ -117,7 +118,10 @@ def g_of_zero(power: float) -> float:
 
 @row
 def uniface(
-    margin: float = 0.4, weight: float = 1.0, factor: float = 10.0, scale: ScaleLike = 64.0
+    margin: CosineMargin[float] = 0.4,
+    weight: AtLeastZero[float] = 1.0,
+    factor: Positive[float] = 10.0,
+    scale: ScaleLike = 64.0,
 ) -> Loss:
     """Unified cross-entropy: all targets above one learned border, all negatives below it.
 
@@ -126,7 +130,7 @@ def uniface(
     The border b begins at log(factor C); as a cosine it is b / s.
 
     Args:
-        margin: m >= 0, in units of the cosine.
+        margin: m in [0, 3], in units of the cosine.
         weight: lambda >= 0, of the negatives.
         factor: of the first border, > 0.
         scale: s > 0, "auto" or "learned".
@@ -139,18 +143,18 @@ def uniface(
         target=Subtract(margin),
         pool=SoftplusSum(),
         penalty=OneVersusRest(1.0, weight),
-        offset=Threshold(LogClasses(factor), sign=-1.0),
+        offset=Threshold(LogClasses(factor), sign=-1),
     )
 
 
 @row
-def d_softmax(border: float = 0.9, scale: ScaleLike = 30.0) -> Loss:
+def d_softmax(border: CosineMargin[float] = 0.9, scale: ScaleLike = 30.0) -> Loss:
     """Intra-class and inter-class parts of the softmax apart: each stops on its own.
 
         loss = log(1 + e^{s (d - cos t_y)}) + log(1 + sum_{j != y} e^{s cos t_j})
 
     Args:
-        border: d >= 0, in units of the cosine: where the pull on a target has fallen to half.
+        border: d in [0, 3], in units of the cosine: where the pull on a target has fallen to half.
         scale: s > 0, "auto" or "learned".
 
     Source: He et al., "Softmax dissection: towards understanding intra- and inter-class objective for

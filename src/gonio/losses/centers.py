@@ -1,5 +1,8 @@
 """Several centres for each class: for classes that are not one cluster, or hold wrong labels."""
 
+import math
+from typing import Annotated
+
 from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import (
@@ -12,6 +15,15 @@ from gonio.rules import (
     Subtract,
     as_scale,
 )
+from gonio.rules.ranges import (
+    RADIANS,
+    AtLeastOne,
+    AtLeastZero,
+    CosineMargin,
+    Positive,
+    Radians,
+    Range,
+)
 from gonio.rules.scale import ScaleLike
 from gonio.rules.target import PastPi
 
@@ -20,8 +32,8 @@ __all__ = ["inter_topk", "soft_triple", "sub_center_arcface"]
 
 @row
 def sub_center_arcface(
-    centers: int = 3,
-    margin: Number = 0.5,
+    centers: AtLeastOne[int] = 3,
+    margin: Radians[Number] = 0.5,
     scale: ScaleLike = 64.0,
     past_pi: PastPi = "fold",
 ) -> Loss:
@@ -48,10 +60,10 @@ def sub_center_arcface(
 
 @row
 def inter_topk(
-    centers: int = 3,
-    margin: Number = 0.2,
-    k: int = 5,
-    penalty: Number = 0.06,
+    centers: AtLeastOne[int] = 3,
+    margin: Radians[Number] = 0.2,
+    k: AtLeastOne[int] = 5,
+    penalty: Annotated[Number, Range(0, math.pi, "[)", RADIANS)] = 0.06,
     scale: ScaleLike = 32.0,
     past_pi: PastPi = "fold",
 ) -> Loss:
@@ -84,10 +96,10 @@ def inter_topk(
 
 @row
 def soft_triple(
-    centers: int = 10,
-    temperature: float = 0.1,
-    margin: Number = 0.01,
-    weight: float = 0.2,
+    centers: AtLeastOne[int] = 10,
+    temperature: Positive[float] = 0.1,
+    margin: CosineMargin[Number] = 0.01,
+    weight: AtLeastZero[float] = 0.2,
     scale: ScaleLike = 20.0,
 ) -> Loss:
     """A class scores the soft maximum over its centres, which are drawn together.
@@ -99,7 +111,7 @@ def soft_triple(
     Args:
         centers: K >= 1, of each class.
         temperature: T > 0.
-        margin: m >= 0, in units of the cosine.
+        margin: m in [0, 3], in units of the cosine.
         weight: tau >= 0.
         scale: s > 0, "auto" or "learned".
 

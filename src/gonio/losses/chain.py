@@ -24,6 +24,7 @@ from gonio.rules import (
     as_scale,
 )
 from gonio.rules.number import Number
+from gonio.rules.ranges import AtLeastZero
 from gonio.rules.scale import ScaleLike
 
 __all__ = ["hinge", "lse_hinge", "max_hinge", "softmax", "softplus_lse"]
@@ -49,8 +50,8 @@ def softmax(bias: bool = True) -> Loss:
 
 @row
 def hinge(
-    margin: Number = 0.35,
-    temperature: float = 0.0,
+    margin: AtLeastZero[Number] = 0.35,
+    temperature: AtLeastZero[float] = 0.0,
     scale: ScaleLike = 30.0,
     score: ScoreName = "cosine",
 ) -> Loss:
@@ -81,8 +82,8 @@ def hinge(
 
 @row
 def max_hinge(
-    margin: Number = 0.35,
-    temperature: float = 0.0,
+    margin: AtLeastZero[Number] = 0.35,
+    temperature: AtLeastZero[float] = 0.0,
     scale: ScaleLike = 30.0,
     score: ScoreName = "cosine",
 ) -> Loss:
@@ -105,8 +106,8 @@ def max_hinge(
 
 @row
 def lse_hinge(
-    margin: Number = 0.35,
-    temperature: float = 1.0,
+    margin: AtLeastZero[Number] = 0.35,
+    temperature: AtLeastZero[float] = 1.0,
     scale: ScaleLike = 30.0,
     score: ScoreName = "cosine",
 ) -> Loss:
@@ -127,8 +128,8 @@ def lse_hinge(
 
 @row
 def softplus_lse(
-    margin: Number = 0.35,
-    temperature: float = 1.0,
+    margin: AtLeastZero[Number] = 0.35,
+    temperature: AtLeastZero[float] = 1.0,
     scale: ScaleLike = 30.0,
     score: ScoreName = "cosine",
 ) -> Loss:

@@ -6,12 +6,13 @@ A sample needs another one of its label in the batch; one without adds nothing. 
 from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import BATCH, Fixed, OneVersusRest, Pairing, SoftplusSum, Subtract, Threshold
+from gonio.rules.ranges import CosineMargin, Finite, Positive
 
 __all__ = ["infonce", "nt_xent", "supcon", "uss"]
 
 
 @row
-def infonce(temperature: float = 0.07) -> Loss:
+def infonce(temperature: Positive[float] = 0.07) -> Loss:
     """Each positive against the negatives alone; other positives of the sample are left out.
 
         loss_i = mean_{p} -log( e^{c_ip / T} / ( e^{c_ip / T} + sum_{n} e^{c_in / T} ) )
@@ -24,11 +25,11 @@ def infonce(temperature: float = 0.07) -> Loss:
     Source: van den Oord et al., "Representation learning with contrastive predictive coding", 2018,
     eq. (4), over cosines.
     """
-    return Loss(scale=_sharpness(temperature), pairing=Pairing("batch", "alone"))
+    return Loss(scale=Fixed(1 / temperature), pairing=Pairing("batch", "alone"))
 
 
 @row
-def nt_xent(temperature: float = 0.5) -> Loss:
+def nt_xent(temperature: Positive[float] = 0.5) -> Loss:
     """Two views of each sample find each other among all others: SimCLR.
 
         loss_i = -log( e^{c_ip / T} / sum_{a != i} e^{c_ia / T} ),   p the other view of i
@@ -41,11 +42,11 @@ def nt_xent(temperature: float = 0.5) -> Loss:
     Source: Chen et al., "A simple framework for contrastive learning of visual representations", ICML
     2020, eq. (1).
     """
-    return Loss(scale=_sharpness(temperature), pairing=BATCH)
+    return Loss(scale=Fixed(1 / temperature), pairing=BATCH)
 
 
 @row
-def supcon(temperature: float = 0.07) -> Loss:
+def supcon(temperature: Positive[float] = 0.07) -> Loss:
     """Each positive against all other samples of the batch, other positives included.
 
         loss_i = mean_{p} -log( e^{c_ip / T} / sum_{a != i} e^{c_ia / T} )
@@ -57,11 +58,15 @@ def supcon(temperature: float = 0.07) -> Loss:
 
     Source: Khosla et al., "Supervised contrastive learning", NeurIPS 2020, eq. (2).
     """
-    return Loss(scale=_sharpness(temperature), pairing=BATCH)
+    return Loss(scale=Fixed(1 / temperature), pairing=BATCH)
 
 
 @row
-def uss(margin: float = 0.1, threshold: float = 0.5, scale: float = 64.0) -> Loss:
+def uss(
+    margin: CosineMargin[float] = 0.1,
+    threshold: Finite[float] = 0.5,
+    scale: Positive[float] = 64.0,
+) -> Loss:
     """All positive pairs above one learned border, all negative pairs below it.
 
         loss_i = mean_{p} log(1 + e^{b - s (c_ip - m)}) + sum_{n} log(1 + e^{s c_in - b})
@@ -70,7 +75,7 @@ def uss(margin: float = 0.1, threshold: float = 0.5, scale: float = 64.0) -> Los
     compare with a memory of one past sample for each class; here it is the batch.
 
     Args:
-        margin: m >= 0, in units of the cosine.
+        margin: m in [0, 3], in units of the cosine.
         threshold: b / s at the start, in units of the cosine.
         scale: s > 0.
 
@@ -82,12 +87,6 @@ def uss(margin: float = 0.1, threshold: float = 0.5, scale: float = 64.0) -> Los
         target=Subtract(margin),
         pool=SoftplusSum(),
         penalty=OneVersusRest(),
-        offset=Threshold(scale * threshold, sign=-1.0),
+        offset=Threshold(scale * threshold, sign=-1),
         pairing=Pairing("batch", "alone"),
     )
-
-
-def _sharpness(temperature: float) -> Fixed:
-    if not temperature > 0:
-        raise ValueError(f"temperature: {temperature} must be above 0")
-    return Fixed(1 / temperature)

@@ -1,6 +1,6 @@
 """Hard negatives and hard samples: pushed harder, weighed by training progress, or left out."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from gonio.loss import Loss
 from gonio.losses.table import row
@@ -25,6 +25,16 @@ from gonio.rules import (
     as_scale,
 )
 from gonio.rules.margins import Border
+from gonio.rules.ranges import (
+    AtLeastOne,
+    AtLeastZero,
+    CosineMargin,
+    Finite,
+    Positive,
+    Radians,
+    Range,
+    Share,
+)
 from gonio.rules.scale import ScaleLike
 from gonio.rules.target import PastPi
 
@@ -45,7 +55,7 @@ Boosting = Literal["fixed", "adaptive"]
 
 
 @row
-def focal(gamma: float = 2.0, bias: bool = True) -> Loss:
+def focal(gamma: AtLeastZero[float] = 2.0, bias: bool = True) -> Loss:
     """Softmax that turns away from samples which are already right.
 
         loss = -(1 - p)^gamma log p,   p = e^{z_y} / sum_j e^{z_j},   z_j = <x, w_j> + b_j
@@ -61,7 +71,7 @@ def focal(gamma: float = 2.0, bias: bool = True) -> Loss:
 
 
 @row
-def hm_softmax(keep: float = 0.9, bias: bool = True) -> Loss:
+def hm_softmax(keep: Annotated[float, Range(0, 1, "(]")] = 0.9, bias: bool = True) -> Loss:
     """Softmax over the hardest samples of each batch alone.
 
         loss_i = -log( e^{z_y} / sum_j e^{z_j} ) B / k  for the k largest of the batch, else 0
@@ -80,8 +90,8 @@ def hm_softmax(keep: float = 0.9, bias: bool = True) -> Loss:
 
 @row
 def mv_am_softmax(
-    margin: Number = 0.35,
-    boost: float = 0.2,
+    margin: CosineMargin[Number] = 0.35,
+    boost: AtLeastZero[float] = 0.2,
     mode: Boosting = "adaptive",
     scale: ScaleLike = 32.0,
 ) -> Loss:
@@ -92,7 +102,7 @@ def mv_am_softmax(
         loss = -log( e^{z_y} / ( e^{z_y} + sum_{j != y} e^{z_j} ) )
 
     Args:
-        margin: m >= 0, in units of the cosine.
+        margin: m in [0, 3], in units of the cosine.
         boost: t >= 0, in units of the cosine.
         mode: "fixed" or "adaptive".
         scale: s > 0, "auto" or "learned".
@@ -106,8 +116,8 @@ def mv_am_softmax(
 
 @row
 def mv_arc_softmax(
-    margin: Number = 0.35,
-    boost: float = 0.2,
+    margin: Radians[Number] = 0.35,
+    boost: AtLeastZero[float] = 0.2,
     mode: Boosting = "adaptive",
     scale: ScaleLike = 32.0,
     past_pi: PastPi = "fold",
@@ -135,8 +145,8 @@ def mv_arc_softmax(
 
 @row
 def curricularface(
-    margin: Number = 0.5,
-    momentum: float = 0.99,
+    margin: Radians[Number] = 0.5,
+    momentum: Share[float] = 0.99,
     scale: ScaleLike = 64.0,
     past_pi: PastPi = "fold",
 ) -> Loss:
@@ -167,9 +177,9 @@ def curricularface(
 
 @row
 def arcnegface(
-    margin: Number = 0.5,
-    height: float = 1.2,
-    width: float = 2.0,
+    margin: Radians[Number] = 0.5,
+    height: Positive[float] = 1.2,
+    width: Positive[float] = 2.0,
     scale: ScaleLike = 64.0,
     past_pi: PastPi = "fold",
     gradient: Gradient = "exact",
@@ -201,11 +211,11 @@ def arcnegface(
 
 @row
 def npcface(
-    margin: float = 0.4,
-    slope: float = 0.2,
-    hard_margin: float = 0.5,
-    multiply: float = 1.1,
-    boost: float = 0.2,
+    margin: Radians[float] = 0.4,
+    slope: AtLeastZero[float] = 0.2,
+    hard_margin: Radians[float] = 0.5,
+    multiply: AtLeastOne[float] = 1.1,
+    boost: AtLeastZero[float] = 0.2,
     scale: ScaleLike = 64.0,
     past_pi: PastPi = "fold",
     gradient: Gradient = "exact",
@@ -218,7 +228,7 @@ def npcface(
 
     Args:
         margin: m0 in radians, in (-pi, pi).
-        slope: m1 >= 0.
+        slope: m1 >= 0; m0 - m1 and m0 + m1 are in (-pi, pi) too.
         hard_margin: m in radians, in (-pi, pi).
         multiply: t >= 1.
         boost: a >= 0, in units of the cosine.
@@ -240,7 +250,7 @@ def npcface(
 
 @row
 def circle(
-    margin: Number = 0.25, scale: ScaleLike = 256.0, gradient: Gradient = "detached"
+    margin: CosineMargin[Number] = 0.25, scale: ScaleLike = 256.0, gradient: Gradient = "detached"
 ) -> Loss:
     """Each score is weighed by its own distance from its optimum, over class weights.
 
@@ -248,7 +258,7 @@ def circle(
         loss = -log( e^{z_y} / ( e^{z_y} + sum_{j != y} e^{z_j} ) )
 
     Args:
-        margin: m >= 0, in units of the cosine.
+        margin: m in [0, 3], in units of the cosine.
         scale: s > 0, "auto" or "learned".
         gradient: "detached" takes the weights [.]+ as constants, which is the paper's point; "exact"
             is the derivative of the loss.
@@ -265,8 +275,8 @@ def circle(
 
 @row
 def filtered_cosface(
-    margin: Number = 0.4,
-    above: Number = 0.4,
+    margin: CosineMargin[Number] = 0.4,
+    above: Finite[Number] = 0.4,
     mode: Literal["drop", "zero"] = "drop",
     scale: ScaleLike = 64.0,
 ) -> Loss:
@@ -276,7 +286,7 @@ def filtered_cosface(
         c_j = cos t_j
 
     Args:
-        margin: m >= 0, in units of the cosine.
+        margin: m in [0, 3], in units of the cosine.
         above: in units of the cosine.
         mode: "drop" is the equation; "zero" sets c_j = 0 for such a class instead, as the authors'
             code does.

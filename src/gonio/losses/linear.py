@@ -5,13 +5,14 @@ from typing import Literal
 from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import Detached, LinearAngle, LinearAngleNegative, Number, Parabola, as_scale
+from gonio.rules.ranges import AtMostZero, Finite, Positive, Radians
 from gonio.rules.scale import ScaleLike
 
 __all__ = ["ga_softmax", "li_arcface", "x2_softmax"]
 
 
 @row
-def ga_softmax(margin: Number = 1.5, scale: ScaleLike = 30.0) -> Loss:
+def ga_softmax(margin: Positive[Number] = 1.5, scale: ScaleLike = 30.0) -> Loss:
     """A multiplied angle on a straight line: the same pull at every angle, no dead zones.
 
         loss = -log( e^{s (1 - 2 m t_y / pi)} / ( e^{s (1 - 2 m t_y / pi)} + sum_{j != y} e^{s (1 - 2 t_j / pi)} ) )
@@ -27,14 +28,14 @@ def ga_softmax(margin: Number = 1.5, scale: ScaleLike = 30.0) -> Loss:
 
 
 @row
-def li_arcface(margin: Number = 0.45, scale: ScaleLike = 64.0) -> Loss:
+def li_arcface(margin: Radians[Number] = 0.45, scale: ScaleLike = 64.0) -> Loss:
     """An added angle on a straight line: falls up to pi without any folding.
 
         z_y = s (1 - 2 (t_y + m) / pi),   z_j = s (1 - 2 t_j / pi)
         loss = -log( e^{z_y} / ( e^{z_y} + sum_{j != y} e^{z_j} ) )
 
     Args:
-        margin: m in radians.
+        margin: m in radians, in (-pi, pi).
         scale: s > 0, "auto" or "learned".
 
     Source: Li et al., "AirFace: lightweight and efficient model for face recognition", ICCV workshops
@@ -46,9 +47,9 @@ def li_arcface(margin: Number = 0.45, scale: ScaleLike = 64.0) -> Loss:
 
 @row
 def x2_softmax(
-    bend: Number = 0.9,
-    start: Number = 0.0,
-    top: Number = 0.65,
+    bend: Positive[Number] = 0.9,
+    start: AtMostZero[Number] = 0.0,
+    top: Finite[Number] = 0.65,
     scale: ScaleLike = 64.0,
     gradient: Literal["exact", "detached"] = "exact",
 ) -> Loss:

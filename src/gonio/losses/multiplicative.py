@@ -19,6 +19,7 @@ from gonio.rules import (
 )
 from gonio.rules.curve import Rule
 from gonio.rules.number import Number
+from gonio.rules.ranges import AtLeastOne, AtLeastZero
 from gonio.rules.scale import ScaleLike
 from gonio.rules.target import PastPi
 
@@ -28,7 +29,7 @@ PAPER = Annealing()
 
 
 @row
-def l_softmax(margin: float = 2.0, annealing: Number = PAPER) -> Loss:
+def l_softmax(margin: AtLeastOne[float] = 2.0, annealing: AtLeastZero[Number] = PAPER) -> Loss:
     """Multiplicative angular margin on inner products: norms of embedding and weight stay in play.
 
         z_y = |w_y| |x| ( lambda cos t_y + psi(t_y) ) / ( lambda + 1 ),   z_j = <x, w_j>
@@ -46,7 +47,7 @@ def l_softmax(margin: float = 2.0, annealing: Number = PAPER) -> Loss:
 
 
 @row
-def sphereface(margin: float = 4.0, annealing: Number = PAPER) -> Loss:
+def sphereface(margin: AtLeastOne[float] = 4.0, annealing: AtLeastZero[Number] = PAPER) -> Loss:
     """Multiplicative angular margin over normalised weights; the feature norm is the scale.
 
         z_y = |x| ( lambda cos t_y + psi(t_y) ) / ( lambda + 1 ),   z_j = |x| cos t_j
@@ -66,7 +67,7 @@ def sphereface(margin: float = 4.0, annealing: Number = PAPER) -> Loss:
 @row
 def sphereface_r(
     version: Literal["v0", "v1", "v2"] = "v2",
-    margin: Number = 1.5,
+    margin: AtLeastOne[Number] = 1.5,
     scale: ScaleLike = 30.0,
     gradient: Literal["exact", "detached"] = "detached",
 ) -> Loss:
@@ -98,7 +99,5 @@ def sphereface_r(
 
 
 def _multiplied(margin: float, annealing: Number, score: Score) -> Loss:
-    if margin < 1:
-        raise ValueError(f"margin: {margin} is below 1; the angle is multiplied by m >= 1")
     rule = Annealed(AngularMargin(multiply=margin), annealing)
     return Loss(scale=FeatureNorm(), target=rule, score=score)

@@ -5,6 +5,7 @@ from typing import Literal
 from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import PROJECTION, AdaCosScale, Learned, as_scale
+from gonio.rules.ranges import AtLeastZero
 from gonio.rules.scale import ScaleLike
 
 __all__ = ["adacos", "coco", "l2_softmax", "normface"]
@@ -25,7 +26,7 @@ def l2_softmax(scale: ScaleLike = 16.0) -> Loss:
 
 
 @row
-def normface(scale: ScaleLike = "learned", minimum: float | None = None) -> Loss:
+def normface(scale: ScaleLike = "learned", minimum: AtLeastZero[float] | None = None) -> Loss:
     """Softmax over cosines: only angles count, and the scale says how sharply.
 
         loss = -log( e^{s cos t_y} / sum_j e^{s cos t_j} )

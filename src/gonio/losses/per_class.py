@@ -3,6 +3,9 @@
 Any other row does the same with a margin of `gonio.PerClass([...])`.
 """
 
+import math
+from typing import Annotated
+
 from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import (
@@ -18,13 +21,14 @@ from gonio.rules import (
     Subtract,
     as_scale,
 )
+from gonio.rules.ranges import RADIANS, AtLeastOne, AtLeastZero, CosineMargin, Radians, Range, Share
 from gonio.rules.scale import ScaleLike
 
 __all__ = ["adaptiveface", "dynamic_arcface", "kappaface", "ldam", "logit_adjustment"]
 
 
 @row
-def logit_adjustment(temperature: float = 1.0, bias: bool = True) -> Loss:
+def logit_adjustment(temperature: AtLeastZero[float] = 1.0, bias: bool = True) -> Loss:
     """Softmax with the frequency of each class added in training, so that rare ones are not starved.
 
         loss = -log( e^{z_y + tau log p_y} / sum_j e^{z_j + tau log p_j} ),   z_j = <x, w_j> + b_j
@@ -41,14 +45,16 @@ def logit_adjustment(temperature: float = 1.0, bias: bool = True) -> Loss:
 
 
 @row
-def ldam(margin: float = 0.5, power: float = 0.25, scale: ScaleLike = 30.0) -> Loss:
+def ldam(
+    margin: CosineMargin[float] = 0.5, power: AtLeastZero[float] = 0.25, scale: ScaleLike = 30.0
+) -> Loss:
     """Additive cosine margins that are larger for rare classes.
 
         loss = -log( e^{s (cos t_y - m_y)} / ( e^{s (cos t_y - m_y)} + sum_{j != y} e^{s cos t_j} ) )
         m_y = m (n_y / min n)^-power,   n the number of training samples of each class
 
     Args:
-        margin: m >= 0 of the rarest class, in units of the cosine.
+        margin: m in [0, 3] of the rarest class, in units of the cosine.
         power: >= 0.
         scale: s > 0, "auto" or "learned".
 
@@ -60,10 +66,10 @@ def ldam(margin: float = 0.5, power: float = 0.25, scale: ScaleLike = 30.0) -> L
 
 @row
 def dynamic_arcface(
-    low: float = 0.05,
-    high: float = 0.5,
-    power: float = 0.25,
-    centers: int = 3,
+    low: Radians[float] = 0.05,
+    high: Radians[float] = 0.5,
+    power: AtLeastZero[float] = 0.25,
+    centers: AtLeastOne[int] = 3,
     scale: ScaleLike = 80.0,
 ) -> Loss:
     """Additive angular margins that are larger for rare classes, over several centres of each class.
@@ -92,7 +98,9 @@ def dynamic_arcface(
 
 
 @row
-def adaptiveface(start: float = 0.35, weight: float = 70.0, scale: ScaleLike = 30.0) -> Loss:
+def adaptiveface(
+    start: Share[float] = 0.35, weight: AtLeastZero[float] = 70.0, scale: ScaleLike = 30.0
+) -> Loss:
     """Additive cosine margins that are learned, one for each class, and rewarded for being large.
 
         loss = -log( e^{s (cos t_y - m_y)} / ( e^{s (cos t_y - m_y)} + sum_{j != y} e^{s cos t_j} ) )
@@ -113,10 +121,10 @@ def adaptiveface(start: float = 0.35, weight: float = 70.0, scale: ScaleLike = 3
 
 @row
 def kappaface(
-    margin: float = 0.62,
-    temperature: float = 0.55,
-    balance: float = 0.7,
-    every: int = 1000,
+    margin: Annotated[float, Range(0, math.pi, "[)", RADIANS)] = 0.62,
+    temperature: AtLeastZero[float] = 0.55,
+    balance: Share[float] = 0.7,
+    every: AtLeastOne[int] = 1000,
     scale: ScaleLike = 64.0,
 ) -> Loss:
     """Additive angular margins that are larger for classes that are spread out or rare.
@@ -128,10 +136,10 @@ def kappaface(
     number of training samples of each class is needed.
 
     Args:
-        margin: m in radians, >= 0.
+        margin: m in radians, in [0, pi).
         temperature: T >= 0, of the concentration.
         balance: g in [0, 1]: 1 looks at the concentration alone, 0 at the frequency alone.
-        every: training batches between two renewals of w; an epoch in the paper.
+        every: training batches between two renewals of w, >= 1; an epoch in the paper.
         scale: s > 0, "auto" or "learned".
 
     Source: Oinar et al., "KappaFace: adaptive additive angular margin loss for deep face recognition",

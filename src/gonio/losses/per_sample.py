@@ -1,6 +1,7 @@
 """Margins that differ from sample to sample: by its norm, its quality, or a draw."""
 
-from typing import Literal
+import math
+from typing import Annotated, Literal
 
 from gonio.loss import Loss
 from gonio.losses.table import row
@@ -14,6 +15,7 @@ from gonio.rules import (
     Subtract,
     as_scale,
 )
+from gonio.rules.ranges import RADIANS, AtLeastZero, CosineMargin, Positive, Radians, Range, Share
 from gonio.rules.scale import ScaleLike
 from gonio.rules.target import PastPi
 
@@ -24,11 +26,11 @@ Order = Literal["random", "hardest", "published"]
 
 @row
 def magface(
-    low: float = 0.45,
-    high: float = 0.8,
-    norm_low: float = 10.0,
-    norm_high: float = 110.0,
-    weight: float = 35.0,
+    low: Radians[float] = 0.45,
+    high: Radians[float] = 0.8,
+    norm_low: Positive[float] = 10.0,
+    norm_high: Positive[float] = 110.0,
+    weight: AtLeastZero[float] = 35.0,
     scale: ScaleLike = 64.0,
     past_pi: PastPi = "fold",
 ) -> Loss:
@@ -42,7 +44,7 @@ def magface(
         low: margin at the norm l in radians, in (-pi, pi).
         high: margin at the norm u in radians, in (-pi, pi).
         norm_low: l > 0.
-        norm_high: u, above l.
+        norm_high: u > 0, above l.
         weight: lambda >= 0.
         scale: s > 0, "auto" or "learned".
         past_pi: as in "arcface"; the authors' code takes "easy".
@@ -56,9 +58,9 @@ def magface(
 
 @row
 def adaface(
-    margin: float = 0.4,
-    concentration: float = 0.333,
-    momentum: float = 0.99,
+    margin: Annotated[float, Range(0, math.pi / 2, "[)", RADIANS)] = 0.4,
+    concentration: Positive[float] = 0.333,
+    momentum: Share[float] = 0.99,
     scale: ScaleLike = 64.0,
     past_pi: Literal["fold", "clamp"] = "fold",
     gradient: Literal["exact", "detached"] = "detached",
@@ -87,7 +89,10 @@ def adaface(
 
 @row
 def elastic_arcface(
-    margin: float = 0.5, std: float = 0.05, order: Order = "random", scale: ScaleLike = 64.0
+    margin: Radians[float] = 0.5,
+    std: AtLeastZero[float] = 0.05,
+    order: Order = "random",
+    scale: ScaleLike = 64.0,
 ) -> Loss:
     """An additive angular margin drawn anew for each sample of a training batch.
 
@@ -109,7 +114,10 @@ def elastic_arcface(
 
 @row
 def elastic_cosface(
-    margin: float = 0.35, std: float = 0.05, order: Order = "random", scale: ScaleLike = 64.0
+    margin: CosineMargin[float] = 0.35,
+    std: AtLeastZero[float] = 0.05,
+    order: Order = "random",
+    scale: ScaleLike = 64.0,
 ) -> Loss:
     """An additive cosine margin drawn anew for each sample of a training batch.
 
@@ -117,7 +125,7 @@ def elastic_cosface(
         m ~ normal(margin, std)
 
     Args:
-        margin: the mean >= 0, in units of the cosine; outside training it is the margin.
+        margin: the mean in [0, 3], in units of the cosine; outside training it is the margin.
         std: in units of the cosine, >= 0.
         order: as in "elastic-arcface"; the paper's std for "hardest" is 0.02.
         scale: s > 0, "auto" or "learned".

@@ -5,12 +5,15 @@ from typing import Literal
 from gonio.loss import Loss
 from gonio.losses.table import row
 from gonio.rules import ANCHORS, Add, Apart, Difference, Fixed, Softplus, Subtract
+from gonio.rules.ranges import CosineMargin, Positive
 
 __all__ = ["proxy_anchor", "proxy_nca"]
 
 
 @row
-def proxy_nca(scale: float = 1.0, denominator: Literal["others", "all"] = "others") -> Loss:
+def proxy_nca(
+    scale: Positive[float] = 1.0, denominator: Literal["others", "all"] = "others"
+) -> Loss:
     """Nearer to the own proxy than to the others, by squared distances of directions.
 
         loss = -log( e^{-s d_y} / sum_{j != y} e^{-s d_j} ),   d_j = |x/|x| - w_j/|w_j||^2
@@ -28,7 +31,7 @@ def proxy_nca(scale: float = 1.0, denominator: Literal["others", "all"] = "other
 
 
 @row
-def proxy_anchor(margin: float = 0.1, scale: float = 32.0) -> Loss:
+def proxy_anchor(margin: CosineMargin[float] = 0.1, scale: Positive[float] = 32.0) -> Loss:
     """Each proxy pulls the hardest of its samples and pushes the hardest of all others.
 
         loss = 1/P sum_{p in batch} log(1 + sum_{x of p} e^{-s (cos t_xp - m)})
@@ -37,7 +40,7 @@ def proxy_anchor(margin: float = 0.1, scale: float = 32.0) -> Loss:
     P of the C classes are in the batch. Samples meet, so a loss of one sample alone means little.
 
     Args:
-        margin: m >= 0, in units of the cosine.
+        margin: m in [0, 3], in units of the cosine.
         scale: s > 0.
 
     Source: Kim et al., "Proxy anchor loss for deep metric learning", CVPR 2020, eq. (4).

@@ -8,12 +8,15 @@ from gonio.losses.chain import softmax
 from gonio.losses.multiplicative import sphereface_r
 from gonio.losses.table import row
 from gonio.rules import BetweenClasses, Center, Closeness, InverseSquareAngle, Mean, Number, Ring
+from gonio.rules.ranges import AtLeastOne, AtLeastZero, Positive, Share
 
 __all__ = ["center_loss", "regularface", "ring_loss", "sphereface_plus", "uniformface"]
 
 
 @row
-def center_loss(weight: float = 0.003, rate: float = 0.5, bias: bool = True) -> Loss:
+def center_loss(
+    weight: AtLeastZero[float] = 0.003, rate: Share[float] = 0.5, bias: bool = True
+) -> Loss:
     """Softmax, and every embedding is drawn to the running centre of its class.
 
         loss = -log( e^{z_y} / sum_j e^{z_j} ) + lambda / 2 |x - c_y|^2,   z_j = <x, w_j> + b_j
@@ -31,7 +34,9 @@ def center_loss(weight: float = 0.003, rate: float = 0.5, bias: bool = True) -> 
 
 
 @row
-def ring_loss(weight: float = 0.01, radius: float = 20.0, bias: bool = True) -> Loss:
+def ring_loss(
+    weight: AtLeastZero[float] = 0.01, radius: Positive[float] = 20.0, bias: bool = True
+) -> Loss:
     """Softmax, and the norms of the embeddings are drawn to a common, learned radius R.
 
         loss = -log( e^{z_y} / sum_j e^{z_j} ) + lambda / 2 (|x| - R)^2,   z_j = <x, w_j> + b_j
@@ -48,7 +53,7 @@ def ring_loss(weight: float = 0.01, radius: float = 20.0, bias: bool = True) -> 
 
 
 @row
-def regularface(weight: float = 1.0, bias: bool = True) -> Loss:
+def regularface(weight: AtLeastZero[float] = 1.0, bias: bool = True) -> Loss:
     """Softmax, and the class weights of the batch are pushed from their nearest other class.
 
         loss = -log( e^{z_y} / sum_j e^{z_j} ) + lambda max_{j != y} cos(w_y, w_j)
@@ -65,7 +70,7 @@ def regularface(weight: float = 1.0, bias: bool = True) -> Loss:
 
 
 @row
-def uniformface(weight: float = 1.0, bias: bool = True) -> Loss:
+def uniformface(weight: AtLeastZero[float] = 1.0, bias: bool = True) -> Loss:
     """Softmax, and the class weights of the batch repel all others, as charges do.
 
         loss = -log( e^{z_y} / sum_j e^{z_j} ) + lambda mean_{j != y} 1 / (1 + |u_y - u_j|)
@@ -82,7 +87,11 @@ def uniformface(weight: float = 1.0, bias: bool = True) -> Loss:
 
 
 @row
-def sphereface_plus(margin: Number = 1.5, weight: float = 1.0, scale: float = 30.0) -> Loss:
+def sphereface_plus(
+    margin: AtLeastOne[Number] = 1.5,
+    weight: AtLeastZero[float] = 1.0,
+    scale: Positive[float] = 30.0,
+) -> Loss:
     """SphereFace-R, and the class weights of the batch have a small energy on the sphere.
 
         loss = SphereFace-R v0 + lambda mean_{j != y} angle(w_y, w_j)^-2

@@ -10,12 +10,12 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, ParamSpec, get_args, get_origin, get_type_hints
+from typing import Any, ParamSpec, get_type_hints
 
 from gonio.base.errors import ConfigError, unknown_name
 from gonio.base.importing import imported, said
 from gonio.loss import Loss
-from gonio.rules.ranges import one_of
+from gonio.rules.reading import kinds_of, read_setting
 
 P = ParamSpec("P")
 
@@ -52,41 +52,29 @@ _ROWS: dict[str, Row] = {}
 def row(function: Callable[P, Loss]) -> Callable[P, Loss]:
     """Enter a function that returns a loss into the table, under its name with hyphens.
 
-    Settings that are one of several words are then checked by their types.
+    Its settings are then read by their types, and refused by their names.
 
     Raises:
         ValueError: its docstring lacks a part that the table shows.
     """
     name = function.__name__.replace("_", "-")
-    checked = _checking_words(function)
+    checked = _reading_settings(function)
     _ROWS[name] = _complete(_read(name, checked))
     return checked
 
 
-def _checking_words(function: Callable[P, Loss]) -> Callable[P, Loss]:
-    """The function, refusing a word that its signature does not list.
-
-    Raises:
-        TypeError: a word where there is no choice of words.
-        ValueError: a word that is none of the choices.
-    """
+def _reading_settings(function: Callable[P, Loss]) -> Callable[P, Loss]:
+    """The function, whose arguments are read by the types of its signature."""
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> Loss:
-        given = signature.bind(*args, **kwargs).arguments
-        for name, kind in get_type_hints(function).items():
-            if name in given and get_origin(kind) is Literal:
-                one_of(name, given[name], get_args(kind))
-            elif isinstance(given.get(name), str) and not _takes_words(kind):
-                raise TypeError(f"{name}: got {given[name]!r}; it is no word")
-        return function(*args, **kwargs)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> Loss:
+        given, kinds = signature.bind(*args, **kwargs), kinds_of(function)
+        for name, value in given.arguments.items():
+            given.arguments[name] = read_setting(name, value, kinds.get(name, object))
+        return function(*given.args, **given.kwargs)
 
-    return checked
-
-
-def _takes_words(kind: Any) -> bool:
-    return kind is str or any(one is str or get_origin(one) is Literal for one in get_args(kind))
+    return reading
 
 
 def names() -> list[str]:
@@ -143,7 +131,7 @@ def _imported(name: str) -> Row:
             f"loss: {name}: it does not say that it returns a gonio.Loss; write "
             f"'def {function.__name__}(...) -> gonio.Loss'"
         )
-    found = _read(name, _making_a_loss(name, _checking_words(function)))
+    found = _read(name, _making_a_loss(name, _reading_settings(function)))
     found.loss()
     meanings = {setting: found.arguments.get(setting, "") for setting in found.defaults}
     return replace(found, arguments=meanings)

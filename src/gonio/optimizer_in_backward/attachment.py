@@ -1,21 +1,23 @@
 """An optimizer attached to a head, and what a forward pass leaves to its backward pass."""
 
-from typing import Any, Protocol
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from gonio.engines import Sampled
-from gonio.engines.seam import Classes, Negatives, Update
+from gonio.columns import ClassWeights
+from gonio.engines import Backend, Sampled, engine_of
+from gonio.engines.seam import Engine, Held, Query
+from gonio.engines.workspace import Workspace
+from gonio.equation import margin_loss
 from gonio.loss import Loss
-from gonio.margin_loss import Result, margin_loss
 from gonio.optimizer_in_backward.applied import APPLIED, MEND, Applied
 from gonio.optimizer_in_backward.lazy import LazyRows
 from gonio.optimizer_in_backward.move import Move, group_of
-from gonio.ranks import is_distributed
-from gonio.rules.facts import Memory, Sample
+from gonio.ranks import ALONE, Ranks, is_distributed
+from gonio.rules.facts import Memory
 from gonio.targets import Targets
 
 SUPPORTED = (SGD, Adam, AdamW)
@@ -30,16 +32,6 @@ HELD = (
     "applies each at once, cannot accumulate; call optimizer.step() and zero_grad(set_to_none=True) "
     f"after each backward, {MEND}"
 )
-
-
-class Tiled(Protocol):
-    """A backend that hands the gradient of the weight over piece by piece."""
-
-    def into(self, update: Update) -> Negatives:
-        """The same backend, with where it hands it to."""
-
-    def clear(self) -> None:
-        """Give the memory of that gradient back."""
 
 
 class Attachment:
@@ -61,7 +53,7 @@ class Attachment:
         self,
         optimizer: Optimizer,
         weight: nn.Parameter | None,
-        backend: Negatives,
+        backend: Backend,
         loss: Loss,
         memory: Memory,
     ) -> None:
@@ -82,7 +74,7 @@ class Attachment:
                     f"optimizer: {flag}=True records optimizer.step(), which is not what moves an "
                     f"attached weight; build it with {flag}=False"
                 )
-        tiled = _tiled(backend)
+        check_hands_over(backend)
         passes = count_passes(weight, loss, memory)
         if passes > 1:
             raise ValueError(
@@ -92,7 +84,6 @@ class Attachment:
             )
         if weight.grad is not None and not isinstance(weight.grad, Applied):
             raise ValueError(HELD)
-        tiled.clear()
         self.optimizer, self.weight = optimizer, weight
         self.moves = 0
         self.lazy: LazyRows | None = None
@@ -139,28 +130,18 @@ class Attachment:
                 f"(attach_optimizer); run a single process, {MEND}"
             )
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def losses(
-        self,
-        x: Tensor,
-        classes: Classes,
-        targets: Targets,
-        loss: Loss,
-        backend: Negatives,
-        memory: Memory,
-    ) -> Result:
-        """`gonio.margin_loss.margin_loss`, whose backward moves the weight."""
-        if classes.weight is not self.weight:
+    def begin(self, weight: Tensor | None, labels: Tensor) -> "Pass":
+        """What takes the gradient of the weight, for a forward pass with (batch, k) labels.
+
+        Raises:
+            RuntimeError: the weight is another than the one that was attached.
+        """
+        if weight is not self.weight:
             raise RuntimeError(
                 "head.weight: it is another tensor than the one that was attached; build the optimizer "
                 "with it and call head.attach_optimizer() again"
             )
-        update = Pass(self, targets.labels)
-        # the own classes are among those that are drawn, and class 0 never waits
-        self.catch_up(backend.drawn if isinstance(backend, Sampled) else None)
-        result = margin_loss(x, classes, targets, loss, _tiled(backend).into(update), memory)
-        result.losses.register_hook(update.open)  # type: ignore[no-untyped-call]
-        return result
+        return Pass(self, labels)
 
     def _forget(self) -> None:
         if isinstance(self.weight.grad, Applied):
@@ -171,7 +152,7 @@ class Attachment:
 
 
 class Pass:
-    """From one forward to its backward; see `gonio.engines.seam.Update`.
+    """From one forward to its backward; see `gonio.engines.workspace.Update`.
 
     Args:
         attachment: of the head.
@@ -183,6 +164,10 @@ class Pass:
         # a label without mass comes back as class 0
         self._own = torch.unique(torch.cat([labels.flatten(), labels.new_zeros(1)]))
         self._move: Move | None = None
+
+    def follow(self, losses: Tensor) -> None:
+        """Begin where backward comes to the losses of that forward pass."""
+        losses.register_hook(self.open)  # type: ignore[no-untyped-call]
 
     def open(self, _: Tensor) -> None:
         """Begin a backward pass.
@@ -207,41 +192,52 @@ class Pass:
         self._move = Move(attachment.optimizer, weight, self._own, attachment.lazy)
 
     def take(self, rows: slice | Tensor, gradient: Tensor) -> None:
-        """See `gonio.engines.seam.Update`."""
+        """See `gonio.engines.workspace.Update`."""
         if self._move is not None:
             self._move.take(rows, gradient)
 
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
-        """See `gonio.engines.seam.Update`."""
+        """See `gonio.engines.workspace.Update`."""
         move, self._move = self._move, None
         assert move is not None, "a loss is differentiated before the weight"
         move.finish(classes, gradient)
 
 
+@dataclass(frozen=True)
+class _Asked(Engine):
+    """Answers with numbers that a loss may depend on."""
+
+    answers: list[Tensor]
+
+    def __call__(
+        self, query: Query, held: Held, workspace: Workspace, ranks: Ranks = ALONE
+    ) -> Tensor:
+        self.answers.append(query.x.new_zeros(len(query.x), requires_grad=True))
+        return self.answers[-1]
+
+
 def count_passes(weight: Tensor, loss: Loss, memory: Memory) -> int:
     """How often backward would go over all classes: as often as the loss depends on an answer."""
-    answers: list[Tensor] = []
-
-    def asked(x: Tensor, classes: Classes, sample: Sample, labels: Tensor, loss: Loss) -> Tensor:
-        answers.append(x.new_zeros(len(x), requires_grad=True))
-        return answers[-1]
-
+    asked = _Asked([])
     dtype = torch.promote_types(weight.dtype, torch.float32)
     x = torch.ones(1, weight.shape[-1], dtype=dtype, device=weight.device, requires_grad=True)
     label = Targets(torch.zeros(1, 1, dtype=torch.int64, device=weight.device))
     with torch.enable_grad():
-        total = margin_loss(x, Classes(weight), label, loss, asked, memory).losses.sum()
-        slopes = torch.autograd.grad(total, answers, allow_unused=True)
+        columns = ClassWeights(weight, loss.score, asked, Workspace())
+        total = margin_loss(x, label, loss, columns, memory).losses.sum()
+        slopes = torch.autograd.grad(total, asked.answers, allow_unused=True)
     return sum(slope is not None for slope in slopes)
 
 
-def _tiled(backend: Negatives) -> Tiled:
-    if not hasattr(backend, "into"):
-        name = getattr(backend, "__name__", backend)
+def check_hands_over(backend: Backend) -> None:
+    """Refuse a backend that makes the whole gradient of the weight at once.
+
+    Raises:
+        ValueError: it does.
+    """
+    engine = engine_of(backend)
+    if not engine.capabilities.hands_over:
         raise ValueError(
-            f"backend: {name!r} makes the whole gradient of the weight at once; build the head with "
+            f"backend: {engine} makes the whole gradient of the weight at once; build the head with "
             "backend='chunked' for attach_optimizer"
         )
-    tiled: Any = backend
-    found: Tiled = tiled
-    return found

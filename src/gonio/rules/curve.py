@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from gonio.rules.facts import Sample
-from gonio.rules.number import Number, extremes, resolved, typical
-from gonio.rules.ranges import at_least_zero
+from gonio.rules.number import Number, resolved, typical
+from gonio.rules.ranges import AtLeastOne, AtLeastZero
+from gonio.rules.reading import Checked
 
 
 class Curve(Protocol):
@@ -33,6 +34,11 @@ class Rule(ABC):
         return False
 
     @property
+    def reads_sample(self) -> bool:
+        """Whether it asks for anything but the cosine."""
+        return True
+
+    @property
     def leaves_out(self) -> bool:
         """Whether it takes classes out of the pool, by a score of -inf."""
         return False
@@ -46,33 +52,37 @@ def is_angular(rule: Curve) -> bool:
     """Whether a rule makes sense of angles alone; one of the user's own is watched while it runs once."""
     if isinstance(rule, Rule):
         return rule.is_angular
-    sample = _Watched(*torch.full((5, 1), 0.5))
+    half, asked = torch.full((1,), 0.5), []
+
+    def angle() -> Tensor:
+        asked.append(rule)
+        return half
+
     with contextlib.suppress(Exception):  # it fails later, where it is used
-        typical(rule)(torch.full((1,), 0.5), sample)
-    return sample.is_angle_read
+        typical(rule)(half, Sample(half, half, half, angle, half))
+    return bool(asked)
 
 
-class _Watched(Sample):
-    """A sample that notices who reads its angle."""
-
-    is_angle_read = False
-
-    @property
-    def angle(self) -> Tensor:
-        self.is_angle_read = True
-        return self[Sample._fields.index("angle")]
+def reads_sample(rule: Curve) -> bool:
+    """Whether a rule may ask for anything but the cosine."""
+    return rule.reads_sample if isinstance(rule, Rule) else True
 
 
 @dataclass(frozen=True)
 class AsIs(Rule):
     """Leave the cosine as it is: no margin, no modulation."""
 
+    @property
+    def reads_sample(self) -> bool:
+        """No."""
+        return False
+
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return cosine
 
 
 @dataclass(frozen=True)
-class Subtract(Rule):
+class Subtract(Checked, Rule):
     """Subtract a margin: target = cosine - margin.
 
     Slope 1 everywhere. `Subtract(0)` changes nothing.
@@ -86,17 +96,14 @@ class Subtract(Rule):
     Source: Wang et al., "Additive Margin Softmax", 2018, eq. (5).
     """
 
-    margin: Number
-
-    def __post_init__(self) -> None:
-        at_least_zero("margin", self.margin)
+    margin: AtLeastZero[Number]
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return cosine - resolved(self.margin)
 
 
 @dataclass(frozen=True)
-class Add(Rule):
+class Add(Checked, Rule):
     """Add a margin: score = cosine + margin, which makes a negative harder.
 
     Args:
@@ -106,23 +113,20 @@ class Add(Rule):
         ValueError: a negative margin.
     """
 
-    margin: Number
-
-    def __post_init__(self) -> None:
-        at_least_zero("margin", self.margin)
+    margin: AtLeastZero[Number]
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return cosine + resolved(self.margin)
 
 
 @dataclass(frozen=True)
-class Stretch(Rule):
+class Stretch(Checked, Rule):
     """Spread the cosines near 1, where those of negatives hardly ever are, over the range.
 
         g(c) = 2 ((c + 1) / 2)^power - 1,   from [-1, 1] onto [-1, 1]
 
     Args:
-        power: t >= 1; 1 changes nothing.
+        power: t >= 1; 1 changes nothing, and below 1 the slope at -1 is infinite.
 
     Raises:
         ValueError: a power below 1.
@@ -130,18 +134,14 @@ class Stretch(Rule):
     Source: Wen et al., "SphereFace2", ICLR 2022, section 3.3.
     """
 
-    power: float = 3.0
-
-    def __post_init__(self) -> None:
-        if extremes(self.power)[0] < 1:
-            raise ValueError(f"power: {self.power} is below 1, where the slope at -1 is infinite")
+    power: AtLeastOne[float] = 3.0
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return 2 * ((cosine + 1) / 2).clamp(min=0) ** self.power - 1
 
 
 @dataclass(frozen=True)
-class Chain(Rule):
+class Chain(Checked, Rule):
     """Two rules, one after the other: score = second(first(cosine)).
 
     Args:
@@ -162,7 +162,7 @@ class Chain(Rule):
 
 
 @dataclass(frozen=True)
-class Detached(Rule):
+class Detached(Checked, Rule):
     """The value of a rule with the gradient of no rule: the straight-through form.
 
         value = rule(cosine),  d value / d cosine = 1

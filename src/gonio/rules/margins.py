@@ -1,20 +1,21 @@
 """Margins that differ from class to class or from sample to sample: quantities for a target rule."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from gonio.ranks import place_of_rows, rows_of_all
+from gonio.base.arrays import Rows, numbers_of_classes
 from gonio.rules.facts import Change, Facts
 from gonio.rules.gradient import NamesItsGradient
 from gonio.rules.negative import KeepAbove
 from gonio.rules.pool import Mean
 from gonio.rules.quantity import Quantity
-from gonio.rules.ranges import one_of
+from gonio.rules.ranges import AtLeastZero, Finite, Positive, Radians
+from gonio.rules.reading import Checked
 from gonio.rules.state import Sizes, State, Stateful, Statistic
 
 
@@ -23,21 +24,22 @@ class PerClass(Quantity, Stateful):
     """A margin for each class, given by the user.
 
     Args:
-        values: one number for each class, in the unit of the rule that it is given to.
+        values: one number for each class, in their order, in the unit of the rule that it is given to.
 
     Raises:
+        TypeError: no numbers, or a dictionary or set of them, which has no order of classes.
         ValueError: no number, one that is not finite, or another number of them than of classes.
     """
 
     values: tuple[float, ...]
 
-    def __init__(self, values: Iterable[float]) -> None:
-        numbers = tuple(float(value) for value in values)
+    def __init__(self, values: Rows) -> None:
+        numbers = numbers_of_classes("values", values)
         object.__setattr__(self, "values", numbers)
         wrong = [row for row, value in enumerate(numbers) if not math.isfinite(value)]
         if wrong or not numbers:
             what = f"{numbers[wrong[0]]} for class {wrong[0]}" if wrong else "nothing"
-            raise ValueError(f"margin: got {what}; give a finite number for each class")
+            raise ValueError(f"values: got {what}; give a finite number for each class")
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{value:g}" for value in self.values[:3])
@@ -65,7 +67,7 @@ class PerClass(Quantity, Stateful):
 
 
 @dataclass(frozen=True)
-class FromCounts(Quantity, Stateful):
+class FromCounts(Checked, Quantity, Stateful):
     """A margin for each class from its number of training samples n: rare classes get a larger one.
 
         margin = low + (high - low) (v - min v) / (max v - min v),   v = n^-power
@@ -86,15 +88,15 @@ class FromCounts(Quantity, Stateful):
     loss", NeurIPS 2019.
     """
 
-    power: float = 0.25
-    high: float = 0.5
-    low: float | None = None
+    power: AtLeastZero[float] = 0.25
+    high: Finite[float] = 0.5
+    low: Finite[float] | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.power < math.inf:
-            raise ValueError(f"power: {self.power} is not a finite number >= 0")
-        if not -math.inf < self.extremes()[0] <= self.extremes()[1] < math.inf:
-            raise ValueError(f"low, high: {self.low}, {self.high} must be finite, low <= high")
+        super().__post_init__()
+        low, high = self.extremes()
+        if low > high:
+            raise ValueError(f"low, high: {low}, {high}; low must be at most high")
 
     def typical(self) -> float:
         """The middle of its range."""
@@ -128,7 +130,7 @@ class FromCounts(Quantity, Stateful):
 
 
 @dataclass(frozen=True)
-class LearnedPerClass(Quantity, Statistic):
+class LearnedPerClass(Checked, Quantity, Statistic):
     """A margin for each class that the optimizer learns, kept in a range by cutting it off.
 
     The loss alone always wants it smaller; add a `MarginReward`.
@@ -144,13 +146,14 @@ class LearnedPerClass(Quantity, Statistic):
     Source: Liu et al., "AdaptiveFace", CVPR 2019, section 3.2.
     """
 
-    start: float = 0.35
-    low: float = 0.0
-    high: float = 1.0
+    start: Finite[float] = 0.35
+    low: Finite[float] = 0.0
+    high: Finite[float] = 1.0
 
     def __post_init__(self) -> None:
-        if not -math.inf < self.low <= self.start <= self.high < math.inf:
-            raise ValueError(f"{self}: low <= start <= high is required")
+        super().__post_init__()
+        if not self.low <= self.start <= self.high:
+            raise ValueError(f"start: {self.start} is out of range [{self.low}, {self.high}]")
 
     def typical(self) -> float:
         """Where it begins."""
@@ -173,7 +176,7 @@ class LearnedPerClass(Quantity, Statistic):
 
 
 @dataclass(frozen=True)
-class Draw(Quantity, Stateful):
+class Draw(Checked, Quantity, Stateful):
     """A margin drawn anew for each sample of a training batch; outside training it is the mean.
 
         margin ~ normal(mean, std)
@@ -194,14 +197,9 @@ class Draw(Quantity, Stateful):
     Source: Boutros et al., "ElasticFace", CVPR workshops 2022, eqs. (5) to (7).
     """
 
-    mean: float
-    std: float
+    mean: Finite[float]
+    std: AtLeastZero[float]
     order: Literal["random", "hardest", "published"] = "random"
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.mean) and 0 <= self.std < math.inf):
-            raise ValueError(f"{self}: a finite mean and a finite std >= 0 are required")
-        one_of("order", self.order, ("random", "hardest", "published"))
 
     def typical(self) -> float:
         """The mean."""
@@ -212,6 +210,11 @@ class Draw(Quantity, Stateful):
         """The draws follow from it."""
         return True
 
+    @property
+    def sees_batch(self) -> bool:
+        """They follow from the place in it."""
+        return True
+
     def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`seed`, drawn from torch's global generator."""
         return {"seed": State((), None)}
@@ -219,20 +222,19 @@ class Draw(Quantity, Stateful):
     def __call__(self, facts: Facts) -> Tensor:
         if not facts.memory.is_training:
             return torch.full_like(facts.cosine, self.mean)
-        before, total = place_of_rows(facts.cosine)
         generator = torch.Generator().manual_seed(
             (int(facts.memory.read("seed")) + facts.memory.step) % 2**63
         )
-        drawn = torch.randn(total, generator=generator).to(facts.cosine)
+        drawn = torch.randn(len(facts.cosine), generator=generator).to(facts.cosine)
         if self.order != "random":
-            easiest_first = rows_of_all(facts.cosine).argsort(descending=True)
+            easiest_first = facts.cosine.detach().argsort(descending=True)
             place = easiest_first if self.order == "published" else easiest_first.argsort()
             drawn = drawn.sort().values[place]
-        return self.mean + self.std * drawn[before : before + len(facts.cosine)]
+        return self.mean + self.std * drawn
 
 
 @dataclass(frozen=True)
-class NormMargin(Quantity):
+class NormMargin(Checked, Quantity):
     """A margin that rises linearly with the norm a of the embedding, which stands for its quality.
 
         margin = low + (high - low) (a - norm_low) / (norm_high - norm_low),   a cut to the range
@@ -251,16 +253,18 @@ class NormMargin(Quantity):
     Source: Meng et al., "MagFace", CVPR 2021, section 3.2.
     """
 
-    low: float = 0.45
-    high: float = 0.8
-    norm_low: float = 10.0
-    norm_high: float = 110.0
+    low: Finite[float] = 0.45
+    high: Finite[float] = 0.8
+    norm_low: Positive[float] = 10.0
+    norm_high: Positive[float] = 110.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.norm_low < self.norm_high < math.inf and -math.inf < self.low):
-            raise ValueError(f"{self}: 0 < norm_low < norm_high is required")
-        if not self.low <= self.high < math.inf:
-            raise ValueError(f"{self}: low <= high is required")
+        super().__post_init__()
+        if self.norm_low >= self.norm_high:
+            ends = f"{self.norm_low}, {self.norm_high}"
+            raise ValueError(f"norm_low, norm_high: {ends}; norm_low must be below norm_high")
+        if self.low > self.high:
+            raise ValueError(f"low, high: {self.low}, {self.high}; low must be at most high")
 
     def typical(self) -> float:
         """The middle of its range."""
@@ -277,15 +281,15 @@ class NormMargin(Quantity):
 
 
 @dataclass(frozen=True)
-class HardnessMargin(Quantity, NamesItsGradient):
+class HardnessMargin(Checked, Quantity, NamesItsGradient):
     """A margin that rises with the mean cosine of the hard negatives of the sample.
 
-        margin = base + slope mean{ c_j : c_j > cos(angle + hard) },   base where there is none
+        m = margin + slope mean{ c_j : c_j > cos(angle + hard_margin) },   margin where there is none
 
     Args:
-        base: m0 in radians, in (-pi, pi).
-        slope: m1 >= 0.
-        hard: in radians, in (-pi, pi); a negative is hard beyond the own angle plus this.
+        margin: m0 in radians, in (-pi, pi).
+        slope: m1 >= 0; margin - slope and margin + slope are in (-pi, pi) too.
+        hard_margin: in radians, in (-pi, pi); a negative is hard beyond the own angle plus this.
         gradient: "exact" is the derivative; "detached" takes the mean as a constant, as the authors'
             code does.
 
@@ -296,40 +300,40 @@ class HardnessMargin(Quantity, NamesItsGradient):
     recognition", 2020, and its authors' code.
     """
 
-    base: float = 0.4
-    slope: float = 0.2
-    hard: float = 0.5
+    margin: Radians[float] = 0.4
+    slope: AtLeastZero[float] = 0.2
+    hard_margin: Radians[float] = 0.5
     gradient: Literal["exact", "detached"] = "exact"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.slope < math.inf:
-            raise ValueError(f"slope: {self.slope} is not a finite number >= 0")
-        if not (abs(self.base) < math.pi and abs(self.hard) < math.pi):
-            raise ValueError(f"margin: {self} is out of range (-pi, pi) radians")
-        one_of("gradient", self.gradient, ("exact", "detached"))
+        super().__post_init__()
+        if abs(self.margin) + self.slope >= math.pi:
+            raise ValueError(
+                f"slope: {self.slope} takes the margin {self.margin} out of (-pi, pi) radians; lower it"
+            )
 
     def typical(self) -> float:
         """The margin where there is no hard negative."""
-        return self.base
+        return self.margin
 
     def extremes(self) -> tuple[float, float]:
         """From a mean cosine of -1 to one of 1."""
-        return self.base - self.slope, self.base + self.slope
+        return self.margin - self.slope, self.margin + self.slope
 
     def __call__(self, facts: Facts) -> Tensor:
-        mean = facts.pool_over_columns(KeepAbove(Border(self.hard)), Mean())
-        return self.base + self.slope * (mean.detach() if self.gradient == "detached" else mean)
+        mean = facts.pool_over_columns(KeepAbove(Border(self.hard_margin)), Mean())
+        return self.margin + self.slope * (mean.detach() if self.gradient == "detached" else mean)
 
 
 @dataclass(frozen=True)
-class Border(Quantity):
+class Border(Checked, Quantity):
     """The own cosine with an angular margin, as a border for the negatives; taken as a constant.
 
     Args:
         margin: in radians, in (-pi, pi).
     """
 
-    margin: float
+    margin: Radians[float]
 
     def typical(self) -> float:
         """That of an own angle of 0."""

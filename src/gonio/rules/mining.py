@@ -1,10 +1,13 @@
 """Mining: which samples of a batch count, decided by their losses."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor
+
+from gonio.rules.ranges import Range
+from gonio.rules.reading import Checked
 
 
 class Mining(Protocol):
@@ -25,7 +28,7 @@ class Everything:
 
 
 @dataclass(frozen=True)
-class Hardest:
+class Hardest(Checked):
     """Only the samples with the largest losses count; the mean over the batch is their mean.
 
     Args:
@@ -38,11 +41,7 @@ class Hardest:
     mining", CVPR 2016; for margins, Wang et al., "Mis-classified vector guided softmax loss", 2020.
     """
 
-    keep: float = 0.9
-
-    def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
-            raise ValueError(f"keep: {self.keep} is out of range (0, 1]")
+    keep: Annotated[float, Range(0, 1, "(]")] = 0.9
 
     def __call__(self, losses: Tensor) -> Tensor:
         kept = min(len(losses), max(1, int(self.keep * len(losses) + 1e-9)))

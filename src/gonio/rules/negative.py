@@ -6,7 +6,7 @@ the place of a setting, always as (batch, 1).
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,13 +16,14 @@ from gonio.base.geometry import angle_of
 from gonio.rules.curve import Rule
 from gonio.rules.facts import Sample
 from gonio.rules.gradient import NamesItsGradient
-from gonio.rules.number import Number, extremes, resolved
-from gonio.rules.ranges import at_least_zero, one_of
+from gonio.rules.number import Number, resolved
+from gonio.rules.ranges import RADIANS, AtLeastOne, AtLeastZero, Finite, Positive, Range
+from gonio.rules.reading import Checked
 from gonio.rules.target import folded_cosine
 
 
 @dataclass(frozen=True)
-class Excess(Rule):
+class Excess(Checked, Rule):
     """By how much a negative exceeds the target: one hinge for each negative.
 
         excess = max(cosine - target, 0)                                       temperature 0
@@ -35,10 +36,7 @@ class Excess(Rule):
         ValueError: a negative temperature.
     """
 
-    temperature: float = 0.0
-
-    def __post_init__(self) -> None:
-        at_least_zero("temperature", self.temperature)
+    temperature: AtLeastZero[float] = 0.0
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         gap = cosine - sample.target
@@ -50,7 +48,7 @@ class Excess(Rule):
 
 
 @dataclass(frozen=True)
-class Boost(Rule):
+class Boost(Checked, Rule):
     """Raise the hard negatives, so that they are pushed harder.
 
         score = multiply cosine + add       where the cosine exceeds `above`, else the cosine
@@ -66,14 +64,9 @@ class Boost(Rule):
     Source: Wang et al., "Mis-classified vector guided softmax loss for face recognition", AAAI 2020.
     """
 
-    multiply: Number = 1.0
-    add: Number = 0.0
-    above: Number | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= extremes(self.multiply)[0] <= extremes(self.multiply)[1] < math.inf:
-            raise ValueError(f"multiply: {self.multiply} must be at least 1 and finite")
-        at_least_zero("add", self.add)
+    multiply: AtLeastOne[Number] = 1.0
+    add: AtLeastZero[Number] = 0.0
+    above: Finite[Number] | None = None
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         above = sample.target if self.above is None else resolved(self.above)
@@ -83,7 +76,7 @@ class Boost(Rule):
 
 
 @dataclass(frozen=True)
-class Curriculum(Rule):
+class Curriculum(Checked, Rule):
     """Weigh the hard negatives by how far training has come.
 
         score = cosine (level + cosine)     where the cosine exceeds the target, else the cosine
@@ -98,14 +91,14 @@ class Curriculum(Rule):
     recognition", CVPR 2020.
     """
 
-    level: Number
+    level: Finite[Number]
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return torch.where(cosine > sample.target, cosine * (resolved(self.level) + cosine), cosine)
 
 
 @dataclass(frozen=True)
-class Bump(Rule, NamesItsGradient):
+class Bump(Checked, Rule, NamesItsGradient):
     """Weigh every negative by a bell curve around the target of the sample.
 
         score = f cosine + f - 1,   f = height exp(-(cosine - target)^2 / width)
@@ -122,14 +115,9 @@ class Bump(Rule, NamesItsGradient):
     Source: Liu et al., "Towards flops-constrained face recognition", ICCV workshops 2019.
     """
 
-    height: float = 1.2
-    width: float = 2.0
+    height: Positive[float] = 1.2
+    width: Positive[float] = 2.0
     gradient: Literal["exact", "detached"] = "exact"
-
-    def __post_init__(self) -> None:
-        for name, number in (("height", self.height), ("width", self.width)):
-            if not 0 < number < math.inf:
-                raise ValueError(f"{name}: {number} must be above 0 and finite")
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         factor = self.height * (-((cosine - sample.target) ** 2) / self.width).exp()
@@ -138,7 +126,7 @@ class Bump(Rule, NamesItsGradient):
 
 
 @dataclass(frozen=True)
-class DivideAngle(Rule):
+class DivideAngle(Checked, Rule):
     """A margin on the other side: score = cos(angle / divide), which makes every negative harder.
 
     Args:
@@ -150,19 +138,15 @@ class DivideAngle(Rule):
     Source: Liu et al., "SphereFace revived", TPAMI 2022, SphereFace-R v2.
     """
 
-    divide: Number
+    divide: AtLeastOne[Number]
     is_angular = True
-
-    def __post_init__(self) -> None:
-        if not 1 <= extremes(self.divide)[0] <= extremes(self.divide)[1] < math.inf:
-            raise ValueError(f"margin: {self.divide} must be at least 1 and finite")
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return (angle_of(cosine) / resolved(self.divide)).cos()
 
 
 @dataclass(frozen=True)
-class NarrowAngle(Rule):
+class NarrowAngle(Checked, Rule):
     """Subtract a margin from the angle of the hardest negatives.
 
         score = cos(angle - margin)         where the cosine is at least `above`, else the cosine
@@ -180,14 +164,9 @@ class NarrowAngle(Rule):
     verification", ICASSP 2022.
     """
 
-    margin: Number
-    above: Number
+    margin: Annotated[Number, Range(0, math.pi, "[)", RADIANS)]
+    above: Finite[Number]
     is_angular = True
-
-    def __post_init__(self) -> None:
-        low, high = extremes(self.margin)
-        if not 0 <= low <= high < math.pi:
-            raise ValueError(f"margin: {self.margin} is out of range [0, pi) radians")
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         harder = folded_cosine(angle_of(cosine) - resolved(self.margin))
@@ -205,7 +184,7 @@ class LinearAngleNegative(Rule):
 
 
 @dataclass(frozen=True)
-class CircleNegative(Rule, NamesItsGradient):
+class CircleNegative(Checked, Rule, NamesItsGradient):
     """Weigh a negative by its distance from the optimum -margin.
 
         score = [cosine + margin]+ (cosine - margin)
@@ -221,11 +200,8 @@ class CircleNegative(Rule, NamesItsGradient):
     Source: Sun et al., "Circle loss", CVPR 2020, eqs. (5) and (8).
     """
 
-    margin: Number = 0.25
+    margin: AtLeastZero[Number] = 0.25
     gradient: Literal["exact", "detached"] = "detached"
-
-    def __post_init__(self) -> None:
-        at_least_zero("margin", self.margin)
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         margin = resolved(self.margin)
@@ -235,7 +211,7 @@ class CircleNegative(Rule, NamesItsGradient):
 
 
 @dataclass(frozen=True)
-class Filter(Rule):
+class Filter(Checked, Rule):
     """Leave out the negatives that are too near to be another identity: wrong or double labels.
 
         score = left out                    where the cosine exceeds `above`, else the cosine
@@ -251,11 +227,8 @@ class Filter(Rule):
     Source: An et al., "Killing two birds with one stone", CVPR 2022, and its public code.
     """
 
-    above: Number = 0.4
+    above: Finite[Number] = 0.4
     mode: Literal["drop", "zero"] = "drop"
-
-    def __post_init__(self) -> None:
-        one_of("mode", self.mode, ("drop", "zero"))
 
     @property
     def leaves_out(self) -> bool:
@@ -268,14 +241,14 @@ class Filter(Rule):
 
 
 @dataclass(frozen=True)
-class KeepAbove(Rule):
+class KeepAbove(Checked, Rule):
     """Keep the negatives above a border and leave out all others.
 
     Args:
         border: in units of the cosine.
     """
 
-    border: Number
+    border: Finite[Number]
     leaves_out = True
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:

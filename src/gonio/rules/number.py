@@ -17,22 +17,6 @@ Number = float | Schedule | Quantity
 """What most settings of a rule may be."""
 
 
-def extremes(number: Number) -> tuple[float, float]:
-    """The smallest and the largest value that a setting can take.
-
-    Raises:
-        TypeError: what is no setting.
-    """
-    if isinstance(number, int | float):
-        return number, number
-    if not isinstance(number, Schedule | Quantity):
-        raise TypeError(
-            f"got {number!r}; give a number, a schedule such as gonio.Ramp, or a quantity such as "
-            "gonio.PerClass"
-        )
-    return number.extremes()
-
-
 def resolved(number: Number) -> float | Tensor:
     """The number itself; (rows,) where a quantity was put in.
 

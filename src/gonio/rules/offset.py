@@ -8,12 +8,13 @@ for the own class as for all others.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
 
 from gonio.rules.facts import Memory
-from gonio.rules.ranges import at_least_zero
+from gonio.rules.ranges import AtLeastZero, Finite, Positive
+from gonio.rules.reading import Checked
 from gonio.rules.state import Sizes, State, Stateful
 
 
@@ -55,7 +56,7 @@ class Bias(Stateful):
 
 
 @dataclass(frozen=True)
-class LogPrior(Stateful):
+class LogPrior(Checked, Stateful):
     """How frequent each class is in training: tau log(n_j / sum n), beside a learned bias.
 
     Args:
@@ -68,11 +69,8 @@ class LogPrior(Stateful):
     Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, eq. (10).
     """
 
-    temperature: float = 1.0
+    temperature: AtLeastZero[float] = 1.0
     has_bias: bool = False
-
-    def __post_init__(self) -> None:
-        at_least_zero("temperature", self.temperature)
 
     def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`log_prior`, and `bias`."""
@@ -103,21 +101,21 @@ class Start(Protocol):
 
 
 @dataclass(frozen=True)
-class LogClasses:
+class LogClasses(Checked):
     """log(factor C): where one sigmoid of a perfect sample balances those of C classes.
 
     Args:
         factor: > 0.
     """
 
-    factor: float = 1.0
+    factor: Positive[float] = 1.0
 
     def __call__(self, num_classes: int) -> float:
         return math.log(self.factor * num_classes)
 
 
 @dataclass(frozen=True)
-class Threshold(Stateful):
+class Threshold(Checked, Stateful):
     """One learned number b for all classes, the border between "this class" and "not this class".
 
         offset_j = sign b
@@ -127,8 +125,8 @@ class Threshold(Stateful):
         sign: 1 or -1.
     """
 
-    start: float | Start
-    sign: float = 1.0
+    start: Finite[float] | Start
+    sign: Literal[-1, 1] = 1
 
     def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`threshold`."""

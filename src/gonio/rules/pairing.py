@@ -1,16 +1,16 @@
 """Pairings: what an embedding is compared with."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from gonio.rules.ranges import one_of
+from gonio.rules.reading import Checked
 
 Against = Literal["classes", "batch", "anchors"]
 Positives = Literal["rivals", "alone"]
 
 
 @dataclass(frozen=True)
-class Pairing:
+class Pairing(Checked):
     """Who stands in the rows and in the columns of the score matrix.
 
         "classes"   each embedding against the class weights
@@ -28,10 +28,6 @@ class Pairing:
 
     against: Against = "classes"
     positives: Positives = "rivals"
-
-    def __post_init__(self) -> None:
-        one_of("against", self.against, get_args(Against))
-        one_of("positives", self.positives, get_args(Positives))
 
 
 CLASSES = Pairing("classes")

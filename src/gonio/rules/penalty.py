@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gonio.rules.ranges import at_least_zero
+from gonio.rules.ranges import AtLeastZero
+from gonio.rules.reading import Checked
 
 
 class Penalty(Protocol):
@@ -17,7 +18,7 @@ class Penalty(Protocol):
 
 
 @dataclass(frozen=True)
-class Softplus:
+class Softplus(Checked):
     """The smooth hinge T log(1 + exp((pool - target) / T)); at temperature 0 the hinge itself.
 
     With `LogSumExp` at the same temperature 1 it is cross-entropy. It is computed by logsigmoid, which
@@ -30,10 +31,7 @@ class Softplus:
         ValueError: a negative temperature.
     """
 
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        at_least_zero("temperature", self.temperature)
+    temperature: AtLeastZero[float] = 1.0
 
     def __call__(self, pool: Tensor, target: Tensor) -> Tensor:
         if self.temperature == 0:
@@ -58,7 +56,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Focal:
+class Focal(Checked):
     """Cross-entropy, the less of it the more probable the own class already is.
 
         (1 - p)^gamma log(1 / p),   p = 1 / (1 + exp(pool - target))
@@ -72,10 +70,7 @@ class Focal:
     Source: Lin et al., "Focal loss for dense object detection", ICCV 2017, eq. (4).
     """
 
-    gamma: float = 2.0
-
-    def __post_init__(self) -> None:
-        at_least_zero("gamma", self.gamma)
+    gamma: AtLeastZero[float] = 2.0
 
     def __call__(self, pool: Tensor, target: Tensor) -> Tensor:
         log_miss = F.logsigmoid(pool - target).clamp(min=torch.finfo(pool.dtype).min)
@@ -83,7 +78,7 @@ class Focal:
 
 
 @dataclass(frozen=True)
-class OneVersusRest:
+class OneVersusRest(Checked):
     """The target and the pool each against 0, a border of their own, instead of each other.
 
         weight_target log(1 + e^-target) + weight_pool pool
@@ -96,12 +91,8 @@ class OneVersusRest:
         ValueError: a negative weight.
     """
 
-    weight_target: float = 1.0
-    weight_pool: float = 1.0
-
-    def __post_init__(self) -> None:
-        at_least_zero("weight_target", self.weight_target)
-        at_least_zero("weight_pool", self.weight_pool)
+    weight_target: AtLeastZero[float] = 1.0
+    weight_pool: AtLeastZero[float] = 1.0
 
     def __call__(self, pool: Tensor, target: Tensor) -> Tensor:
         return -self.weight_target * F.logsigmoid(target) + self.weight_pool * pool

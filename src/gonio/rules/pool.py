@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gonio.rules.ranges import at_least_zero
+from gonio.rules.ranges import AtLeastOne, AtLeastZero
+from gonio.rules.reading import Checked
 
 LOG2_E = 1 / math.log(2)
 """exp(x) is exp2(x LOG2_E), which is several times faster on many processors."""
@@ -33,6 +34,24 @@ class Pool(Protocol):
         """The same pool in a cheaper form, for `num` scores in [-bound, bound] where there is one."""
         return self
 
+    def joined(self, a: Tensor, b: Tensor) -> Tensor:
+        """The value over two sets of scores, from that of each.
+
+        Raises:
+            TypeError: values do not tell it.
+        """
+        raise TypeError(
+            f"pool: {self} of two sets is not known from its values of each; join its states"
+        )
+
+    def beside_each(self, value: Tensor, scores: Tensor) -> Tensor:
+        """(n,) values and (n, k) scores -> (n, k): each with all of the row's scores but one.
+
+        Raises:
+            TypeError: it is defined for a (smooth) maximum.
+        """
+        raise TypeError(f"pool: {self} has no place for other labels; take a LogSumExp")
+
     def fold(self, scores: Tensor) -> State: ...
     def merge(self, a: State, b: State) -> State: ...
     def value(self, state: State) -> Tensor: ...
@@ -40,7 +59,7 @@ class Pool(Protocol):
 
 
 @dataclass(frozen=True)
-class LogSumExp(Pool):
+class LogSumExp(Checked, Pool):
     """The smooth maximum T log sum exp(score / T); at temperature 0 the maximum itself.
 
     max <= value <= max + T log(n) for n negatives. The slope is the softmax over the negatives; at
@@ -54,10 +73,7 @@ class LogSumExp(Pool):
         ValueError: a negative temperature.
     """
 
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        at_least_zero("temperature", self.temperature)
+    temperature: AtLeastZero[float] = 1.0
 
     def within(self, bound: float, num: int) -> "Pool":
         """The same for `num` scores in [-bound, bound]: without a maximum, where float32 can do without."""
@@ -71,8 +87,34 @@ class LogSumExp(Pool):
             return (scores == top).to(scores.dtype)
         return ((scores - top) * (LOG2_E / self.temperature)).exp2_()
 
+    def joined(self, a: Tensor, b: Tensor) -> Tensor:
+        """As of two scores."""
+        return self.value(self.fold(torch.stack([a, b], dim=1)))
+
+    def beside_each(self, value: Tensor, scores: Tensor) -> Tensor:
+        """From both sides, so that what is left out is never subtracted: linear in k."""
+        is_there = scores > -torch.inf
+        low = torch.finfo(scores.dtype).min / 8  # as good as -inf, with a slope that is a number
+        given = scores.masked_fill(~is_there, low * min(1.0, self.temperature or 1.0))
+        before = self._before(given, is_there)
+        after = self._before(given.flip(1), is_there.flip(1)).flip(1)
+        three = torch.stack([value[:, None].expand_as(scores), before, after], dim=2)
+        return self.value(self.fold(three.flatten(0, 1))).view(scores.shape)
+
+    def _before(self, scores: Tensor, is_there: Tensor) -> Tensor:
+        """(n, k): the value over the scores before each; -inf where there are none."""
+        if self.temperature == 0:
+            running = scores.cummax(dim=1).values
+        else:
+            running = self.temperature * (scores / self.temperature).logcumsumexp(dim=1)
+        has_any = is_there.cumsum(dim=1) > 0
+        running = running.masked_fill(~has_any, -torch.inf)
+        return F.pad(running[:, :-1], (1, 0), value=-torch.inf)
+
     def fold(self, scores: Tensor) -> State:
         """(batch, tile) -> maximum and sum of weights."""
+        if scores.shape[1] == 0:
+            return scores.new_full(scores.shape[:1], -torch.inf), scores.sum(dim=1)
         top = scores.amax(dim=1)
         return top, self._weights(scores, top[:, None]).sum(dim=1)
 
@@ -128,14 +170,21 @@ class ShiftedSumExp(Pool):
         return self.shift + self.temperature * state[0].log()
 
     def push(self, scores: Tensor, state: State, grad: Tensor) -> Tensor:
-        """`grad` in the shares of the negatives, (batch, tile)."""
-        share = grad / state[0].masked_fill(state[0] == 0, 1)
-        return self._weights(scores).mul_(share[:, None])
+        """`grad` in the shares of the negatives, (batch, tile).
+
+        The shares come first: the sum may be so small that `grad` divided by it would overflow.
+        """
+        total = state[0].masked_fill(state[0] == 0, 1)
+        return self._weights(scores).div_(total[:, None]).mul_(grad[:, None])
 
 
 @dataclass(frozen=True)
 class Sum(Pool):
     """The plain sum over negatives: with a hinge for each, the multi-class hinge loss."""
+
+    def joined(self, a: Tensor, b: Tensor) -> Tensor:
+        """Add."""
+        return a + b
 
     def fold(self, scores: Tensor) -> State:
         """(batch, tile) -> the sum."""
@@ -157,6 +206,10 @@ class Sum(Pool):
 @dataclass(frozen=True)
 class SoftplusSum(Pool):
     """The sum of log(1 + exp(score)): every negative is a binary question of its own."""
+
+    def joined(self, a: Tensor, b: Tensor) -> Tensor:
+        """Add."""
+        return a + b
 
     def fold(self, scores: Tensor) -> State:
         """(batch, tile) -> the sum."""
@@ -198,7 +251,7 @@ class Mean(Pool):
 
 
 @dataclass(frozen=True)
-class KthLargest(Pool):
+class KthLargest(Checked, Pool):
     """The k-th largest negative, -inf where there are fewer. Its slope is shared among equals.
 
     The state is the k largest, and how many negatives equal the last of them.
@@ -210,11 +263,7 @@ class KthLargest(Pool):
         ValueError: k below 1.
     """
 
-    k: int
-
-    def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ValueError(f"k: {self.k} is below 1")
+    k: AtLeastOne[int]
 
     def fold(self, scores: Tensor) -> State:
         """(batch, tile) -> the k largest, the largest first, and how often the last of them."""
@@ -242,7 +291,8 @@ class KthLargest(Pool):
     def push(self, scores: Tensor, state: State, grad: Tensor) -> Tensor:
         """`grad` shared among the negatives that equal the k-th largest, 0 elsewhere: (batch, tile)."""
         share = grad / state[1].clamp(min=1)
-        return (scores == self.value(state)[:, None]) * share[:, None]
+        last = self.value(state).clamp(min=torch.finfo(scores.dtype).min)
+        return (scores == last[:, None]) * share[:, None]
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,18 @@ A setting is a number, a schedule of the training step, or a quantity of the bat
 computed once for each batch, outside every backend, and put in the place of the setting.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 from torch import Tensor
 
 from gonio.rules.facts import Facts
+from gonio.rules.ranges import Varying
 
 
-class Quantity(ABC):
+class Quantity(Varying):
     """A number for each sample of a batch; subclasses are frozen dataclasses."""
+
+    example = "gonio.PerClass"
 
     @abstractmethod
     def __call__(self, facts: Facts) -> Tensor:

@@ -1,65 +1,77 @@
-"""What a setting may be: each check names the setting, what was got, and what is allowed."""
+"""Which numbers a setting may be, said by its type: `margin: AtLeastZero[Number]`."""
 
 import math
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-from gonio.rules.number import Number, extremes
+from gonio.base.numbers import LARGEST, SMALLEST
+
+T = TypeVar("T")
 
 
-def at_least_zero(name: str, number: Number) -> None:
-    """Refuse a number, or a setting that ever gives one, below 0 or not finite.
+class Varying(ABC):
+    """A setting that is no single number: it follows the training step, or differs by sample."""
 
-    Raises:
-        ValueError: names the setting.
+    example: ClassVar[str]
+    """What an error offers."""
+
+    @abstractmethod
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest number that it can give."""
+
+
+def extremes(number: float | Varying) -> tuple[float, float]:
+    """The smallest and the largest value that a setting can take."""
+    return number.extremes() if isinstance(number, Varying) else (number, number)
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval, in which a number and all values of a varying setting have to be.
+
+    Args:
+        low: its lower end.
+        high: its upper end.
+        ends: "[" and "]" belong to it, "(" and ")" do not.
+        unit: for the message.
     """
-    low, high = extremes(number)
-    if not (low >= 0 and high < math.inf):
-        raise ValueError(f"{name}: {number} is not a finite number >= 0")
+
+    low: float
+    high: float = LARGEST
+    ends: Literal["[]", "()", "[)", "(]"] = "[]"
+    unit: str = ""
+
+    def check(self, name: str, number: float | Varying) -> None:
+        """Refuse what is outside.
+
+        Raises:
+            ValueError: names the setting and the interval.
+        """
+        low, high = extremes(number)
+        is_above = self.low < low if self.ends[0] == "(" else self.low <= low
+        is_below = high < self.high if self.ends[1] == ")" else high <= self.high
+        if is_above and low <= high and is_below:
+            return
+        hint = ""
+        if self.unit == RADIANS and self.high < high < math.inf:
+            hint = f"; if degrees were meant, write {math.radians(high):.4g}"
+        raise ValueError(f"{name}: {number} is out of range {self}{hint}")
+
+    def __str__(self) -> str:
+        low, high = (IN_WORDS.get(end, f"{end:g}") for end in (self.low, self.high))
+        return f"{self.ends[0]}{low}, {high}{self.ends[1]} {self.unit}".rstrip()
 
 
-def cosine_margin(margin: Number) -> None:
-    """Refuse a margin between cosines that can only be one in degrees.
+RADIANS = "radians"
+IN_WORDS = {math.pi: "pi", -math.pi: "-pi", math.pi / 2: "pi / 2"}
 
-    Raises:
-        ValueError: outside [0, 3].
-    """
-    at_least_zero("margin", margin)
-    if extremes(margin)[1] > 3:
-        raise ValueError(
-            f"margin: {margin} is out of range [0, 3]; cosines differ by at most 2, and the unit is not "
-            "degrees"
-        )
-
-
-def one_of(name: str, value: object, choices: Iterable[object]) -> None:
-    """Refuse a word that is not among the choices.
-
-    Raises:
-        ValueError: names the setting and the choices.
-    """
-    if value not in (allowed := list(choices)):
-        raise ValueError(f"{name}: {value!r} is unknown; choose one of {allowed}")
-
-
-def whole_number(name: str, number: object, least: int, mend: str = "") -> None:
-    """Refuse what is no whole number, or too small.
-
-    Raises:
-        TypeError: another type.
-        ValueError: below `least`.
-    """
-    allowed = f"a whole number >= {least}" + (f"; {mend}" if mend else "")
-    if not isinstance(number, int) or isinstance(number, bool):
-        raise TypeError(f"{name}: got {number!r}, which is not {allowed}")
-    if number < least:
-        raise ValueError(f"{name}: {number} is not {allowed}")
-
-
-def real_number(name: str, number: object) -> None:
-    """Refuse what is no number.
-
-    Raises:
-        TypeError: another type.
-    """
-    if not isinstance(number, int | float) or isinstance(number, bool):
-        raise TypeError(f"{name}: got {number!r}, which is not a number")
+Finite = Annotated[T, Range(-LARGEST)]
+AtLeastZero = Annotated[T, Range(0)]
+AtLeastOne = Annotated[T, Range(1)]
+AtMostZero = Annotated[T, Range(-LARGEST, 0)]
+Positive = Annotated[T, Range(SMALLEST)]
+Share = Annotated[T, Range(0, 1)]
+Radians = Annotated[T, Range(-math.pi, math.pi, "()", RADIANS)]
+CosineMargin = Annotated[T, Range(0, 3, unit="of the cosine; the unit is not degrees")]
+"""Cosines differ by at most 2."""

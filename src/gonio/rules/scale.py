@@ -3,53 +3,45 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gonio.rules.facts import Memory
-from gonio.rules.number import extremes, resolved
-from gonio.rules.quantity import Quantity
-from gonio.rules.ranges import at_least_zero
+from gonio.rules.facts import Embedded, Memory
+from gonio.rules.number import resolved
+from gonio.rules.ranges import AtLeastZero, Positive, Range
+from gonio.rules.reading import Checked
 from gonio.rules.schedule import Schedule
 from gonio.rules.state import Sizes, State, Stateful
 
 
 class Scale(Protocol):
-    """A frozen dataclass: `(norm, memory) -> (batch,)` scales, all > 0."""
+    """A frozen dataclass: `(embedded, memory) -> (batch,)` scales, all > 0."""
 
     def bind(self, num_classes: int, best_target: float) -> "Scale":
         """The same scale with all that depends on the classes and the margin filled in."""
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
-        """The scale of each sample, from its embedding's norm (batch,) and what the head keeps."""
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
+        """The scale of each sample, from its embedding and what the head keeps."""
 
 
 @dataclass(frozen=True)
-class Fixed:
+class Fixed(Checked):
     """The same scale for all samples: a number > 0, or a schedule.
 
     Raises:
         ValueError: a scale that is not above 0.
     """
 
-    value: float | Schedule
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.value, int | float | Schedule):
-            raise TypeError(f"scale: got {self.value!r}; a number or a schedule is needed")
-        low, high = extremes(self.value)
-        if not 0 < low <= high < math.inf:
-            raise ValueError(f"scale: {self.value} must be above 0 and finite")
+    value: Positive[float | Schedule]
 
     def bind(self, num_classes: int, best_target: float) -> "Fixed":
         """Nothing depends on the classes."""
         return self
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
-        return torch.full_like(norm, float(resolved(self.value)))
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
+        return embedded.full(float(resolved(self.value)))
 
 
 @dataclass(frozen=True)
@@ -60,8 +52,8 @@ class FeatureNorm:
         """Nothing depends on the classes."""
         return self
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
-        return norm
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
+        return embedded.norm
 
 
 def scale_bound(num_classes: int, probability: float, best_target: float = 1.0) -> float:
@@ -98,25 +90,25 @@ def scale_bound(num_classes: int, probability: float, best_target: float = 1.0) 
 
 
 @dataclass(frozen=True)
-class Auto:
+class Auto(Checked):
     """A fixed scale from the number of classes and the margin, by `scale_bound`.
 
     Args:
         probability: P, in (0, 1), that a perfect sample can reach.
     """
 
-    probability: float = 0.9999
+    probability: Annotated[float, Range(0, 1, "()")] = 0.9999
 
     def bind(self, num_classes: int, best_target: float) -> Fixed:
         """The number."""
         return Fixed(scale_bound(num_classes, self.probability, best_target))
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
         raise ValueError("scale: 'auto' is not bound to a number of classes yet; call loss.bind")
 
 
 @dataclass(frozen=True)
-class Learned(Stateful):
+class Learned(Checked, Stateful):
     """A learned scale that cannot fall below a minimum: s = minimum + softplus(raw).
 
     Unlike a clamp it has a gradient at every value. Samples that are already right push s upwards
@@ -132,16 +124,13 @@ class Learned(Stateful):
     Source: Wang et al., "NormFace", 2017, section 3.3 learns s; the minimum is the survey's.
     """
 
-    minimum: float | None = None
-    initial: float | None = None
+    minimum: AtLeastZero[float] | None = None
+    initial: Positive[float] | None = None
 
     def __post_init__(self) -> None:
-        if self.minimum is not None:
-            at_least_zero("minimum", self.minimum)
-        if self.initial is not None and not (self.minimum or 0) < self.initial < math.inf:
-            raise ValueError(
-                f"initial: {self.initial} must be above the minimum {self.minimum}, and finite"
-            )
+        super().__post_init__()
+        if self.initial is not None and (self.minimum or 0) >= self.initial:
+            raise ValueError(f"initial: {self.initial} must be above the minimum {self.minimum}")
 
     def bind(self, num_classes: int, best_target: float) -> "Learned":
         """The same with both numbers filled in."""
@@ -161,28 +150,21 @@ class Learned(Stateful):
         start = above + math.log(-math.expm1(-above))
         return {"raw_scale": State((), start, is_learned=True)}
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
         if self.minimum is None:
             raise ValueError("scale: 'learned' is not bound to a number of classes; call loss.bind")
-        return (self.minimum + F.softplus(memory.read("raw_scale").to(norm.dtype))).expand_as(norm)
+        raw = memory.read("raw_scale").to(embedded.embeddings.dtype)
+        return (self.minimum + F.softplus(raw)).expand(len(embedded))
 
 
-ScaleLike = float | Schedule | Literal["auto", "learned"] | Scale
+ScaleLike = Positive[float | Schedule] | Literal["auto", "learned"] | Scale
 """What a row accepts as its scale."""
 
 
 def as_scale(scale: ScaleLike) -> Scale:
-    """A number, a schedule, "auto", "learned" or a scale -> a scale.
-
-    Raises:
-        ValueError: another word.
-    """
-    if isinstance(scale, str):
-        if scale == "auto":
-            return Auto()
-        if scale == "learned":
-            return Learned()
-        raise ValueError(f"scale: {scale!r} is neither a number nor 'auto' nor 'learned'")
-    if isinstance(scale, Quantity):
-        raise TypeError(f"scale: {scale} differs by sample; a scale is the same for a whole batch")
+    """A number, a schedule, "auto", "learned" or a scale -> a scale."""
+    if scale == "auto":
+        return Auto()
+    if scale == "learned":
+        return Learned()
     return Fixed(scale) if isinstance(scale, int | float | Schedule) else scale

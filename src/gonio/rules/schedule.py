@@ -4,24 +4,25 @@ A schedule is a pure function of the step, so the step (saved by the head) is it
 """
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 
+from gonio.rules.ranges import AtLeastOne, AtLeastZero, Finite, Varying
+from gonio.rules.reading import Checked
 
-class Schedule(ABC):
+
+class Schedule(Varying):
     """A number for each training step."""
+
+    example = "gonio.Ramp"
 
     @abstractmethod
     def __call__(self, step: int) -> float:
         """The number at `step`, counted from 0."""
 
-    @abstractmethod
-    def extremes(self) -> tuple[float, float]:
-        """The smallest and the largest number that any step can give."""
-
 
 @dataclass(frozen=True)
-class Ramp(Schedule):
+class Ramp(Checked, Schedule):
     """Run linearly from `start` to `end` in `steps` steps, then stay.
 
         value(k) = start + (end - start) min(k / steps, 1)
@@ -32,18 +33,12 @@ class Ramp(Schedule):
         steps: training steps, >= 1.
 
     Raises:
-        ValueError: `steps` is below 1.
+        ValueError: an end that is not finite, or `steps` below 1.
     """
 
-    start: float
-    end: float
-    steps: int
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.start) and math.isfinite(self.end)):
-            raise ValueError(f"{self}: start and end must be finite")
-        if self.steps < 1:
-            raise ValueError(f"steps: {self.steps} is below 1; a ramp needs at least one step")
+    start: Finite[float]
+    end: Finite[float]
+    steps: AtLeastOne[int]
 
     def __call__(self, step: int) -> float:
         if step >= self.steps:
@@ -56,7 +51,7 @@ class Ramp(Schedule):
 
 
 @dataclass(frozen=True)
-class Annealing(Schedule):
+class Annealing(Checked, Schedule):
     """The weight of the plain cosine beside a multiplicative margin, falling to a minimum.
 
         lambda(k) = max(minimum, base (1 + gamma k)^-power)
@@ -74,16 +69,15 @@ class Annealing(Schedule):
     1000, gamma 0.12, power 1, minimum 5), which leave 1/6 of the margin at the end.
     """
 
-    base: float = 1000.0
-    gamma: float = 0.12
-    power: float = 1.0
-    minimum: float = 5.0
+    base: AtLeastZero[float] = 1000.0
+    gamma: AtLeastZero[float] = 0.12
+    power: AtLeastZero[float] = 1.0
+    minimum: AtLeastZero[float] = 5.0
 
     def __post_init__(self) -> None:
-        if not (self.base >= self.minimum >= 0 and self.gamma >= 0 and self.power >= 0):
-            raise ValueError(
-                f"{self}: base >= minimum >= 0, gamma >= 0 and power >= 0 are required"
-            )
+        super().__post_init__()
+        if self.base < self.minimum:
+            raise ValueError(f"base: {self.base} is below the minimum {self.minimum}; raise it")
 
     def __call__(self, step: int) -> float:
         return max(self.minimum, self.base * math.pow(1 + self.gamma * step, -self.power))

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gonio.rules.ranges import at_least_zero
+from gonio.rules.ranges import AtLeastOne, AtLeastZero
+from gonio.rules.reading import Checked
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(Checked):
     """Which side of the product is normalised, and how many centres a class has.
 
     score_j = <x, w_j>, with x and w_j replaced by their directions where `unit_*` says so. With
@@ -29,15 +30,13 @@ class Score:
 
     unit_embedding: bool
     unit_weight: bool
-    centers: int = 1
-    temperature: float = 0.0
+    centers: AtLeastOne[int] = 1
+    temperature: AtLeastZero[float] = 0.0
 
     def __post_init__(self) -> None:
-        if self.centers < 1:
-            raise ValueError(f"centers: {self.centers} is below 1; each class needs a weight")
+        super().__post_init__()
         if self.centers > 1 and not (self.unit_embedding and self.unit_weight):
             raise ValueError("centers: several are defined for cosines; normalise both sides")
-        at_least_zero("temperature", self.temperature)
 
     def of_centers(self, products: Tensor) -> Tensor:
         """(..., centers) products with each centre -> (...) scores of the classes."""

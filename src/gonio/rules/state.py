@@ -54,6 +54,11 @@ class State:
     start: float | Tensor | None
     is_learned: bool = False
 
+    @property
+    def is_per_class(self) -> bool:
+        """Whether it has a row for each class; all others are single numbers."""
+        return bool(self.shape)
+
     def dtype(self, learned: torch.dtype) -> torch.dtype:
         """Of the tensor: that of what is learned, and no statistic in less than float32."""
         if self.start is None:
@@ -78,6 +83,11 @@ class Stateful(ABC):
         """Whether it asks for the training step."""
         return False
 
+    @property
+    def sees_batch(self) -> bool:
+        """Whether what it gives for a sample depends on the rest of its batch."""
+        return False
+
     @abstractmethod
     def states(self, sizes: Sizes) -> Mapping[str, State]:
         """What it keeps between batches, by name."""
@@ -85,6 +95,11 @@ class Stateful(ABC):
 
 class Statistic(Stateful):
     """A part that changes what it keeps with each training batch."""
+
+    @property
+    def sees_batch(self) -> bool:
+        """It does."""
+        return True
 
     @property
     def is_current(self) -> bool:

@@ -8,29 +8,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gonio.ranks import rows_of_all
 from gonio.rules import pool
 from gonio.rules.curve import AsIs
-from gonio.rules.facts import AtLabels, Change, Facts, Memory
+from gonio.rules.facts import AtLabels, Change, Embedded, Facts, Memory
 from gonio.rules.gradient import NamesItsGradient
 from gonio.rules.quantity import Quantity
-from gonio.rules.ranges import one_of
+from gonio.rules.ranges import AtLeastOne, AtLeastZero, Positive, Share
+from gonio.rules.reading import Checked
 from gonio.rules.scale import Fixed
 from gonio.rules.state import Sizes, State, Statistic
 
 
-def check_momentum(momentum: float) -> None:
-    """Refuse a share of the old value that is none.
-
-    Raises:
-        ValueError: outside [0, 1].
-    """
-    if not 0 <= momentum <= 1:
-        raise ValueError(f"momentum: {momentum} is out of range [0, 1]")
-
-
 @dataclass(frozen=True)
-class RunningCosine(Quantity, Statistic):
+class RunningCosine(Checked, Quantity, Statistic):
     """The running mean of the own cosine over the training batches: how far training has come.
 
         level <- momentum level + (1 - momentum) mean cos t_y,   from 0
@@ -44,10 +34,7 @@ class RunningCosine(Quantity, Statistic):
     Source: Huang et al., "CurricularFace", CVPR 2020, and its authors' code.
     """
 
-    momentum: float = 0.99
-
-    def __post_init__(self) -> None:
-        check_momentum(self.momentum)
+    momentum: Share[float] = 0.99
 
     def typical(self) -> float:
         """Where it begins."""
@@ -59,7 +46,7 @@ class RunningCosine(Quantity, Statistic):
 
     def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch."""
-        mean = rows_of_all(facts.cosine).mean()
+        mean = facts.cosine.mean()
         return {"level": self.momentum * facts.memory.read("level") + (1 - self.momentum) * mean}
 
     def __call__(self, facts: Facts) -> Tensor:
@@ -67,7 +54,7 @@ class RunningCosine(Quantity, Statistic):
 
 
 @dataclass(frozen=True)
-class NormQuality(Quantity, Statistic, NamesItsGradient):
+class NormQuality(Checked, Quantity, Statistic, NamesItsGradient):
     """The quality of a sample: its norm against the running mean and spread of all norms.
 
         q = h (a - mean) / (std + 0.001), cut to [-1, 1];   a the norm, cut to [0.001, 100]
@@ -87,15 +74,9 @@ class NormQuality(Quantity, Statistic, NamesItsGradient):
     Source: Kim et al., "AdaFace", CVPR 2022, eq. (9) and its public code.
     """
 
-    concentration: float = 0.333
-    momentum: float = 0.99
+    concentration: Positive[float] = 0.333
+    momentum: Share[float] = 0.99
     gradient: Literal["exact", "detached"] = "detached"
-
-    def __post_init__(self) -> None:
-        check_momentum(self.momentum)
-        one_of("gradient", self.gradient, ("exact", "detached"))
-        if not 0 < self.concentration < math.inf:
-            raise ValueError(f"h: {self.concentration} must be above 0 and finite")
 
     def typical(self) -> float:
         """A sample like all others."""
@@ -111,7 +92,7 @@ class NormQuality(Quantity, Statistic, NamesItsGradient):
 
     def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch."""
-        norms = rows_of_all(facts.norm).clamp(0.001, 100)
+        norms = facts.norm.clamp(0.001, 100)
         if len(norms) < 2:
             return {}
         seen = {"norm_mean": norms.mean(), "norm_std": norms.std()}
@@ -128,7 +109,7 @@ class NormQuality(Quantity, Statistic, NamesItsGradient):
 
 
 @dataclass(frozen=True)
-class KthHardest(Quantity):
+class KthHardest(Checked, Quantity):
     """The cosine of the k-th hardest negative of each sample: a border for `NarrowAngle`.
 
     Args:
@@ -138,10 +119,7 @@ class KthHardest(Quantity):
         ValueError: k below 1.
     """
 
-    k: int
-
-    def __post_init__(self) -> None:
-        pool.KthLargest(self.k)
+    k: AtLeastOne[int]
 
     def typical(self) -> float:
         """Above every cosine."""
@@ -153,10 +131,10 @@ class KthHardest(Quantity):
 
 
 @dataclass(frozen=True)
-class SpreadMargin(Quantity, Statistic):
+class SpreadMargin(Checked, Quantity, Statistic):
     """A margin for each class from how spread out and how frequent it is, renewed once in a while.
 
-        margin_c = base w_c,   w_c = g (1 - sigmoid(T (k_c - mean k) / std k)) + (1 - g) f_c
+        margin_c = margin w_c,   w_c = g (1 - sigmoid(T (k_c - mean k) / std k)) + (1 - g) f_c
         f_c = (cos(pi n_c / (1.05 max n)) + 1) / 2
         k_c = r (D - r^2) / (1 - r^2),   r = |sum of the unit embeddings of class c| / n_c
 
@@ -165,7 +143,7 @@ class SpreadMargin(Quantity, Statistic):
     was not seen keeps its margin, and takes no part in the mean and the spread of k.
 
     Args:
-        base: in the unit of the rule that it is given to, >= 0.
+        margin: in the unit of the rule that it is given to, >= 0.
         temperature: T >= 0.
         balance: g in [0, 1]: 1 looks at the spread alone, 0 at the frequency alone.
         every: training batches between two renewals, >= 1.
@@ -177,24 +155,18 @@ class SpreadMargin(Quantity, Statistic):
     recognition", IEEE Access 2023, with the constants of public code.
     """
 
-    base: float = 0.62
-    temperature: float = 0.55
-    balance: float = 0.7
-    every: int = 1000
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.base < math.inf and 0 <= self.temperature < math.inf):
-            raise ValueError(f"{self}: base and temperature must be finite and >= 0")
-        if not (0 <= self.balance <= 1 and self.every >= 1):
-            raise ValueError(f"{self}: balance in [0, 1] and every >= 1 are required")
+    margin: AtLeastZero[float] = 0.62
+    temperature: AtLeastZero[float] = 0.55
+    balance: Share[float] = 0.7
+    every: AtLeastOne[int] = 1000
 
     def typical(self) -> float:
-        """The base."""
-        return self.base
+        """The margin."""
+        return self.margin
 
     def extremes(self) -> tuple[float, float]:
-        """From 0 to the base."""
-        return 0.0, self.base
+        """From 0 to the margin."""
+        return 0.0, self.margin
 
     @property
     def reads_step(self) -> bool:
@@ -207,7 +179,7 @@ class SpreadMargin(Quantity, Statistic):
         frequency = ((math.pi * counts / (1.05 * counts.max().clamp(min=1))).cos() + 1) / 2
         classes = (sizes.num_classes,)
         return {
-            "margins": State(classes, self.base),
+            "margins": State(classes, self.margin),
             "frequency_weight": State(classes, frequency),
             "embedding_sums": State((*classes, sizes.embedding_dim), 0.0),
             "seen": State(classes, 0.0),
@@ -215,9 +187,9 @@ class SpreadMargin(Quantity, Statistic):
 
     def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch, and renew the margins where it is time."""
-        labels, old = rows_of_all(facts.labels), facts.memory.read("seen")
+        labels, old = facts.labels, facts.memory.read("seen")
         added: dict[str, Change] = {
-            "embedding_sums": AtLabels(labels, rows_of_all(facts.x).to(old.dtype)),
+            "embedding_sums": AtLabels(labels, facts.x.to(old.dtype)),
             "seen": AtLabels(labels, torch.ones_like(labels, dtype=old.dtype)),
         }
         if (facts.memory.step + 1) % self.every:
@@ -235,19 +207,21 @@ class SpreadMargin(Quantity, Statistic):
         r = torch.linalg.vector_norm(sums[is_seen].double(), dim=1) / seen[is_seen]
         r = r.clamp(max=1 - 1e-6)  # a class seen once, or whose embeddings are all the same
         kappa = r * (sums.shape[1] - r**2) / (1 - r**2)
-        spread = kappa.std(correction=0)
-        standard = (kappa - kappa.mean()) / spread.where(spread > 0, 1)
+        num = memory.classes.total(kappa.new_tensor(len(kappa)))
+        away = kappa - memory.classes.total(kappa.sum()) / num
+        spread = (memory.classes.total((away * away).sum()) / num).sqrt()
+        standard = away / spread.where(spread > 0, 1)
         concentrated = 1 - (self.temperature * standard).sigmoid()
         frequency = memory.read("frequency_weight")[is_seen]
         weight = self.balance * concentrated + (1 - self.balance) * frequency
-        return memory.read("margins").masked_scatter(is_seen, (self.base * weight).to(seen.dtype))
+        return memory.read("margins").masked_scatter(is_seen, (self.margin * weight).to(seen.dtype))
 
     def __call__(self, facts: Facts) -> Tensor:
         return facts.kept("margins")
 
 
 @dataclass(frozen=True)
-class AdaCosScale(Statistic):
+class AdaCosScale(Checked, Statistic):
     """A scale that follows training, so that a sample at the median angle is half right.
 
         s <- log(mean_i sum_{j != y} e^{s c_ij}) / cos(min(median t_y, pi / 4)),   from sqrt(2) log(C - 1)
@@ -279,13 +253,13 @@ class AdaCosScale(Statistic):
     def update(self, facts: Facts) -> Mapping[str, Change]:
         """Take in a batch."""
         old = float(facts.memory.read("scale"))
-        others = rows_of_all(facts.pool_over_columns(AsIs(), pool.LogSumExp(), scale=old))
+        others = facts.pool_over_columns(AsIs(), pool.LogSumExp(), scale=old)
         others = others[others.isfinite()]
         if len(others) == 0:  # a single class
             return {}
-        median = rows_of_all(facts.angle).quantile(0.5)
+        median = facts.angle.quantile(0.5)
         log_mean = others.logsumexp(dim=0) - math.log(len(others))
         return {"scale": (log_mean / median.clamp(max=math.pi / 4).cos()).clamp(min=1)}
 
-    def __call__(self, norm: Tensor, memory: Memory) -> Tensor:
-        return torch.ones_like(norm) * memory.read("scale")
+    def __call__(self, embedded: Embedded, memory: Memory) -> Tensor:
+        return memory.read("scale").to(embedded.embeddings.dtype).expand(len(embedded))

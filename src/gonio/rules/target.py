@@ -6,7 +6,7 @@ ever sees a target rule, so none needs a port to any device.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -14,8 +14,18 @@ from torch import Tensor
 from gonio.rules.curve import Curve, Rule, is_angular
 from gonio.rules.facts import Sample
 from gonio.rules.gradient import NamesItsGradient
-from gonio.rules.number import Number, extremes, resolved
-from gonio.rules.ranges import at_least_zero, one_of
+from gonio.rules.number import Number, resolved
+from gonio.rules.ranges import (
+    RADIANS,
+    AtLeastZero,
+    AtMostZero,
+    Finite,
+    Positive,
+    Radians,
+    Range,
+    extremes,
+)
+from gonio.rules.reading import Checked
 
 PastPi = Literal["fold", "line", "shift", "raw", "easy", "clamp"]
 """How an angular margin goes on where the shifted angle passes pi; see `AngularMargin`."""
@@ -31,7 +41,7 @@ def folded_cosine(phi: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class AngularMargin(Rule):
+class AngularMargin(Checked, Rule):
     """Change the angle to the own class before its cosine is taken.
 
         phi = multiply * angle + add
@@ -66,22 +76,14 @@ class AngularMargin(Rule):
     AdaFace's and OpenSphere's.
     """
 
-    multiply: Number = 1.0
-    add: Number = 0.0
-    subtract: Number = 0.0
+    multiply: Positive[Number] = 1.0
+    add: Radians[Number] = 0.0
+    subtract: Finite[Number] = 0.0
     past_pi: PastPi = "fold"
     is_angular = True
 
     def __post_init__(self) -> None:
-        one_of("past_pi", self.past_pi, get_args(PastPi))
-        low, high = extremes(self.add)
-        if not -math.pi < low <= high < math.pi:
-            hint = f"; if degrees were meant, write {math.radians(high):.4g}" if high > 3 else ""
-            raise ValueError(f"margin: {self.add} is out of range (-pi, pi) radians{hint}")
-        if not all(map(math.isfinite, extremes(self.subtract))):
-            raise ValueError(f"margin: {self.subtract} is not a finite number")
-        if not 0 < extremes(self.multiply)[0] <= extremes(self.multiply)[1] < math.inf:
-            raise ValueError(f"margin: the factor {self.multiply} must be above 0; 1 is no margin")
+        super().__post_init__()
         if self.past_pi in ("line", "shift", "easy") and extremes(self.multiply) != (1, 1):
             raise ValueError(
                 f"past_pi: {self.past_pi!r} is defined for angles that are only added to, got the "
@@ -107,7 +109,7 @@ class AngularMargin(Rule):
 
 
 @dataclass(frozen=True)
-class Annealed(Rule):
+class Annealed(Checked, Rule):
     """A rule blended with the plain cosine, so that a hard margin can be approached.
 
         target = (weight cosine + rule(cosine)) / (weight + 1)
@@ -123,10 +125,7 @@ class Annealed(Rule):
     """
 
     rule: Curve
-    weight: Number
-
-    def __post_init__(self) -> None:
-        at_least_zero("annealing", self.weight)
+    weight: AtLeastZero[Number]
 
     @property
     def is_angular(self) -> bool:
@@ -139,7 +138,7 @@ class Annealed(Rule):
 
 
 @dataclass(frozen=True)
-class LinearAngle(Rule):
+class LinearAngle(Checked, Rule):
     """A straight line in the angle, instead of its cosine.
 
         target = 1 - 2 (multiply angle + add) / pi
@@ -157,15 +156,9 @@ class LinearAngle(Rule):
     "AirFace", ICCV workshops 2019 (with the added angle).
     """
 
-    multiply: Number = 1.0
-    add: Number = 0.0
+    multiply: Positive[Number] = 1.0
+    add: Finite[Number] = 0.0
     is_angular = True
-
-    def __post_init__(self) -> None:
-        if not 0 < extremes(self.multiply)[0] <= extremes(self.multiply)[1] < math.inf:
-            raise ValueError(f"margin: the factor {self.multiply} must be above 0; 1 is no margin")
-        if not all(map(math.isfinite, extremes(self.add))):
-            raise ValueError(f"margin: {self.add} is not a finite number of radians")
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         phi = resolved(self.multiply) * sample.angle + resolved(self.add)
@@ -173,7 +166,7 @@ class LinearAngle(Rule):
 
 
 @dataclass(frozen=True)
-class Parabola(Rule):
+class Parabola(Checked, Rule):
     """A parabola in the angle: it pulls the harder the larger the angle.
 
         target = top - bend (angle - start)^2
@@ -189,25 +182,17 @@ class Parabola(Rule):
     Source: Xu et al., "X2-Softmax", 2023, eq. (4).
     """
 
-    bend: Number = 0.9
-    start: Number = 0.0
-    top: Number = 0.65
+    bend: Positive[Number] = 0.9
+    start: AtMostZero[Number] = 0.0
+    top: Finite[Number] = 0.65
     is_angular = True
-
-    def __post_init__(self) -> None:
-        if not 0 < extremes(self.bend)[0] <= extremes(self.bend)[1] < math.inf:
-            raise ValueError(f"bend: {self.bend} must be above 0 and finite")
-        if not -math.inf < extremes(self.start)[0] <= extremes(self.start)[1] <= 0:
-            raise ValueError(f"start: {self.start} is above 0 radians, where the target would rise")
-        if not all(map(math.isfinite, extremes(self.top))):
-            raise ValueError(f"top: {self.top} is not a finite number")
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         return resolved(self.top) - resolved(self.bend) * (sample.angle - resolved(self.start)) ** 2
 
 
 @dataclass(frozen=True)
-class QualityMargin(Rule):
+class QualityMargin(Checked, Rule):
     """A margin that turns from angular to additive as the quality of the sample rises.
 
         target = cos(angle - margin q) - margin (1 + q),   q in [-1, 1]
@@ -225,16 +210,10 @@ class QualityMargin(Rule):
     Source: Kim et al., "AdaFace", CVPR 2022, eq. (10).
     """
 
-    margin: Number
-    quality: Number
-    past_pi: PastPi = "fold"
+    margin: Annotated[Number, Range(0, math.pi / 2, "[)", RADIANS)]
+    quality: Annotated[Number, Range(-1, 1)]
+    past_pi: Literal["fold", "clamp"] = "fold"
     is_angular = True
-
-    def __post_init__(self) -> None:
-        low, high = extremes(self.margin)
-        if not 0 <= low <= high < math.pi / 2:
-            raise ValueError(f"margin: {self.margin} is out of range [0, pi / 2) radians")
-        one_of("past_pi", self.past_pi, ("fold", "clamp"))
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         margin, quality = resolved(self.margin), resolved(self.quality)
@@ -245,7 +224,7 @@ class QualityMargin(Rule):
 
 
 @dataclass(frozen=True)
-class CircleTarget(Rule, NamesItsGradient):
+class CircleTarget(Checked, Rule, NamesItsGradient):
     """Weigh the own cosine by its distance from the optimum 1 + margin.
 
         target = [1 + margin - cosine]+ (cosine - (1 - margin))
@@ -261,11 +240,8 @@ class CircleTarget(Rule, NamesItsGradient):
     Source: Sun et al., "Circle loss", CVPR 2020, eqs. (5) and (8).
     """
 
-    margin: Number = 0.25
+    margin: AtLeastZero[Number] = 0.25
     gradient: Literal["exact", "detached"] = "detached"
-
-    def __post_init__(self) -> None:
-        at_least_zero("margin", self.margin)
 
     def __call__(self, cosine: Tensor, sample: Sample) -> Tensor:
         margin = resolved(self.margin)

@@ -3,7 +3,6 @@
 loss = gonio.losses.arcface() + gonio.rules.Ring(weight=0.01)
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,11 +10,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gonio.ranks import rows_of_all
 from gonio.rules.curve import AsIs, Curve
 from gonio.rules.facts import AtLabels, Change, Facts
 from gonio.rules.pool import LogSumExp, Pool
-from gonio.rules.ranges import at_least_zero
+from gonio.rules.ranges import AtLeastZero, Positive, Share
+from gonio.rules.reading import Checked
 from gonio.rules.state import Sizes, State, Stateful, Statistic
 
 
@@ -26,7 +25,7 @@ class Term(Protocol):
 
 
 @dataclass(frozen=True)
-class Ring(Stateful):
+class Ring(Checked, Stateful):
     """Pull the norms a of the embeddings to a common, learned radius R.
 
         weight / 2 (a - R)^2
@@ -41,13 +40,8 @@ class Ring(Stateful):
     Source: Zheng et al., "Ring loss", CVPR 2018, eq. (2).
     """
 
-    weight: float = 0.01
-    radius: float = 20.0
-
-    def __post_init__(self) -> None:
-        at_least_zero("weight", self.weight)
-        if not 0 < self.radius < math.inf:
-            raise ValueError(f"radius: {self.radius} must be above 0 and finite")
+    weight: AtLeastZero[float] = 0.01
+    radius: Positive[float] = 20.0
 
     def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`radius`."""
@@ -58,7 +52,7 @@ class Ring(Stateful):
 
 
 @dataclass(frozen=True)
-class Center(Statistic):
+class Center(Checked, Statistic):
     """Pull the embeddings themselves, not their angles, to the running centre of their class.
 
         weight / 2 |x - c_y|^2
@@ -75,18 +69,13 @@ class Center(Statistic):
     ECCV 2016, eqs. (2) to (5).
     """
 
-    weight: float = 0.003
-    rate: float = 0.5
+    weight: AtLeastZero[float] = 0.003
+    rate: Share[float] = 0.5
 
     @property
     def is_current(self) -> bool:
         """The centres move after the batch."""
         return False
-
-    def __post_init__(self) -> None:
-        at_least_zero("weight", self.weight)
-        if not 0 <= self.rate <= 1:
-            raise ValueError(f"rate: {self.rate} is out of range [0, 1]")
 
     def states(self, sizes: Sizes) -> Mapping[str, State]:
         """`class_means`, which begin at 0."""
@@ -94,10 +83,10 @@ class Center(Statistic):
 
     def update(self, facts: Facts) -> Mapping[str, Change]:
         """Move the centres of the batch's classes towards it."""
-        means = facts.memory.read("class_means")
-        x, labels = rows_of_all(facts.embeddings).to(means.dtype), rows_of_all(facts.labels)
+        labels, means = facts.labels, facts.kept("class_means")
+        x = facts.embeddings.to(means.dtype)
         count = (labels[:, None] == labels).sum(dim=1)
-        step = self.rate * (x - means[labels]) / (1 + count)[:, None]
+        step = self.rate * (x - means) / (1 + count)[:, None]
         return {"class_means": AtLabels(labels, step)}
 
     def __call__(self, facts: Facts) -> Tensor:
@@ -106,7 +95,7 @@ class Center(Statistic):
 
 
 @dataclass(frozen=True)
-class NormReward:
+class NormReward(Checked):
     """Reward large norms a, less and less: the regulariser beside a `NormMargin`.
 
         weight (a / high^2 + 1 / a),   a cut to [low, high]
@@ -122,14 +111,14 @@ class NormReward:
     Source: Meng et al., "MagFace", CVPR 2021, section 3.2.
     """
 
-    weight: float = 35.0
-    low: float = 10.0
-    high: float = 110.0
+    weight: AtLeastZero[float] = 35.0
+    low: Positive[float] = 10.0
+    high: Positive[float] = 110.0
 
     def __post_init__(self) -> None:
-        at_least_zero("weight", self.weight)
-        if not 0 < self.low < self.high < math.inf:
-            raise ValueError(f"{self}: 0 < low < high is required")
+        super().__post_init__()
+        if self.low >= self.high:
+            raise ValueError(f"low, high: {self.low}, {self.high}; low must be below high")
 
     def __call__(self, facts: Facts) -> Tensor:
         norm = facts.norm.clamp(self.low, self.high)
@@ -137,7 +126,7 @@ class NormReward:
 
 
 @dataclass(frozen=True)
-class MarginReward:
+class MarginReward(Checked):
     """Reward large learned margins of the classes: weight (1 - mean_c margin_c).
 
     Args:
@@ -149,22 +138,19 @@ class MarginReward:
     Source: Liu et al., "AdaptiveFace", CVPR 2019.
     """
 
-    weight: float = 70.0
-
-    def __post_init__(self) -> None:
-        at_least_zero("weight", self.weight)
+    weight: AtLeastZero[float] = 70.0
 
     def __call__(self, facts: Facts) -> Tensor:
         if "margins" not in facts.memory.kept:
             raise ValueError(
                 f"terms: {self} rewards the margins of a LearnedPerClass; there is none"
             )
-        missing = 1 - facts.memory.read("margins").mean()
+        missing = 1 - facts.memory.mean("margins")
         return self.weight * missing.to(facts.cosine.dtype).expand_as(facts.cosine)
 
 
 @dataclass(frozen=True)
-class BetweenClasses:
+class BetweenClasses(Checked):
     """Keep the weights of the classes of a batch away from those of all others.
 
         weight pool_{j != y} rule(cos(w_y, w_j));   0 for a single class
@@ -178,12 +164,9 @@ class BetweenClasses:
         ValueError: a negative weight.
     """
 
-    weight: float
+    weight: AtLeastZero[float]
     rule: Curve = AsIs()
     pool: Pool = LogSumExp(0.0)
-
-    def __post_init__(self) -> None:
-        at_least_zero("weight", self.weight)
 
     def __call__(self, facts: Facts) -> Tensor:
         pooled = facts.pool_over_columns(self.rule, self.pool, x=facts.own)
@@ -191,7 +174,7 @@ class BetweenClasses:
 
 
 @dataclass(frozen=True)
-class CenterSpread:
+class CenterSpread(Checked):
     """Draw the centres of the own class together, so that it keeps no more of them than it needs.
 
         weight sum_{s < t} |w_ys - w_yt| / (K (K - 1))   for K centres of the own class
@@ -206,10 +189,7 @@ class CenterSpread:
     over those of the batch.
     """
 
-    weight: float = 0.2
-
-    def __post_init__(self) -> None:
-        at_least_zero("weight", self.weight)
+    weight: AtLeastZero[float] = 0.2
 
     def __call__(self, facts: Facts) -> Tensor:
         centers = facts.centers.shape[1]

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 
 from gonio import engines, losses
 from gonio.base.errors import ConfigError
-from gonio.engines.seam import Negatives
 from gonio.loss import Loss
 from gonio.settings.fit import Readable, fitted, made, plain, shortly, spoken
 from gonio.settings.signature import Missing, settings_of
@@ -107,6 +106,6 @@ class BackendConfig(Chosen):
     section = "backend"
 
     @classmethod
-    def maker(cls, name: str) -> Callable[..., Negatives]:
+    def maker(cls, name: str) -> Callable[..., engines.Backend]:
         """The backend's class."""
         return engines.maker(name)

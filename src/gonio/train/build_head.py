@@ -5,8 +5,8 @@ from torch.optim import Optimizer
 
 from gonio.base.errors import ConfigError
 from gonio.head import Head
+from gonio.head.labels import check_several_labels
 from gonio.loss import Loss
-from gonio.targets import check_several_labels
 from gonio.train.config import TrainConfig
 
 

@@ -22,16 +22,16 @@ class Form(NamedTuple):
 
     def push(self, state: State, grad: Tensor) -> tuple[str, Tensor, Tensor]:
         """The name in backward, and what to subtract from scores and to multiply with, (batch,)."""
-        if isinstance(self.pool, WithSum):
-            state, grad = state[:-1], grad[:, 0]
+        pool = self.pool
+        if isinstance(pool, WithSum):
+            pool, state, grad = pool.pool, state[:-1], grad[:, 0]
         if self.name in ("logsumexp", "maximum"):
             top, total = state
             top = top.clamp(min=torch.finfo(top.dtype).min)
             return self.name, top, grad / total.masked_fill(total == 0, 1)
-        if self.name == "shifted":
-            (total,) = state
-            top = torch.full_like(total, self.shift)
-            return "logsumexp", top, grad / total.masked_fill(total == 0, 1)
+        if self.name == "shifted":  # grad / total would overflow where the sum is small
+            value = pool.value(state)
+            return "logsumexp", value.clamp(min=torch.finfo(value.dtype).min), grad
         share = grad / state[1].clamp(min=1) if self.name == "mean" else grad
         return self.name, torch.zeros_like(share), share
 

@@ -25,7 +25,7 @@ from gonio.rules.pool import State
 
 @dataclass(frozen=True)
 class Fused(Chunked):
-    """The backend. Settings are those of `Chunked`; `compiled` is for what runs as `Chunked` does.
+    """The engine. Settings are those of `Chunked`; `compiled` is for what runs as `Chunked` does.
 
     It serves float32 embeddings, one centre for a class, and negative rules that can be printed
     (`gonio.engines.triton.printed`). Everything else runs as `Chunked`, and a warning says so once.
@@ -43,11 +43,11 @@ class Fused(Chunked):
             )
 
     def fold(self, request: Request, *, is_recorded: bool) -> tuple[State, Kept]:
-        """See `Engine`. No score is stored, so that all classes are one tile."""
+        """See `Streaming`. No score is stored, so that all classes are one tile."""
         if _refusal(request) is not None:
             return super().fold(request, is_recorded=is_recorded)
         products = FusedProducts(request, inverse_of(request), self.precision)
-        stash = self._room(products) if is_recorded else None
+        stash = self._room(request, products) if is_recorded else None
         return products.seen(stash), Kept(products.inverse, [] if stash is None else [stash])
 
     def _pushed(
@@ -67,16 +67,20 @@ class Fused(Chunked):
 
 def _refusal(request: Request) -> str | None:
     """Why the kernels do not serve a request."""
-    if request.x.device.type == "cpu" and not is_interpreted():
+    if request.query.x.device.type == "cpu" and not is_interpreted():
         return "embeddings on the CPU"
-    if request.x.dtype != torch.float32:
-        return f"embeddings in {request.x.dtype} are computed with in more digits than kernels have"
-    if request.loss.score.centers > 1:
+    if request.query.x.dtype != torch.float32:
+        return f"embeddings in {request.query.x.dtype} are computed with in more digits than kernels have"
+    if request.query.score.centers > 1:
         return "classes with several centres"
-    if form_of(request.pool) is None:
-        return f"the pool {request.pool}"
+    if form_of(request.query.pool) is None:
+        return f"the pool {request.query.pool}"
+    if request.is_own is not None:
+        return "rows with many labels"
+    if len(request.held.weight) == 0:
+        return "no columns at all"
     try:
-        printed(request.loss.negative)
+        printed(request.query.negative)
     except NotPrintedError as error:
         return str(error)
     return None

@@ -160,7 +160,7 @@ def fold_kernel(
 @triton.jit
 def push_kernel(
     X, W, KEPT, INVERSE, OFFSET, WHOSE, LABELS, FACTS, SETTINGS,
-    TOP, SHARE, SUM_SHARE, PUSH, ALONG, D_OFFSET, D_FACTS,
+    TOP, SHARE, SUM_SHARE, PUSH, RADIAL, D_OFFSET, D_FACTS,
     B, C, first, sharpness,
     rule: tl.constexpr, D: tl.constexpr, NUM_LABELS: tl.constexpr, FROM_KEPT: tl.constexpr,
     IS_UNIT: tl.constexpr, HAS_OFFSET: tl.constexpr, HAS_WHOSE: tl.constexpr,
@@ -169,7 +169,7 @@ def push_kernel(
 ):  # fmt: skip
     """The gradient in the products, (classes, batch), and each block's share of the sums over it.
 
-    ALONG and D_OFFSET are (row blocks, classes); D_FACTS is (slopes, column blocks, batch).
+    RADIAL and D_OFFSET are (row blocks, classes); D_FACTS is (slopes, column blocks, batch).
     """
     b = tl.program_id(0) * BB + tl.arange(0, BB)
     j = tl.program_id(1) * BC + tl.arange(0, BC)
@@ -201,14 +201,14 @@ def push_kernel(
     push = tl.where(is_there, push * found[1], 0.0)
     if IS_UNIT:
         push = push * tl.load(INVERSE + j, mask=is_column, other=0.0)[None, :]
-        tl.store(ALONG + row_block * C + j, tl.sum(push * score, axis=0), mask=is_column)
+        tl.store(RADIAL + row_block * C + j, tl.sum(push * score, axis=0), mask=is_column)
     where = PUSH + j[None, :].to(tl.int64) * B + b[:, None]
     tl.store(where, push.to(PUSH.dtype.element_ty), mask=is_row[:, None] & is_column[None, :])
 
 
 @triton.jit
 def weight_kernel(
-    PUSH, X, W, INVERSE, ALONG, D_WEIGHT, B, C,
+    PUSH, X, W, INVERSE, RADIAL, D_WEIGHT, B, C,
     D: tl.constexpr, IS_UNIT: tl.constexpr, IS_WIDENED: tl.constexpr,
     BB: tl.constexpr, BC: tl.constexpr, BD: tl.constexpr,
 ):  # fmt: skip
@@ -235,8 +235,8 @@ def weight_kernel(
     if IS_UNIT:
         w = tl.load(W + place, mask=is_there, other=0.0).to(tl.float32)
         inverse = tl.load(INVERSE + j, mask=is_column, other=0.0)[:, None]
-        along = tl.load(ALONG + j, mask=is_column, other=0.0)[:, None]
-        total -= along * (w * inverse)
+        radial = tl.load(RADIAL + j, mask=is_column, other=0.0)[:, None]
+        total -= radial * (w * inverse)
     tl.store(D_WEIGHT + place, total.to(D_WEIGHT.dtype.element_ty), mask=is_there)
 
 

@@ -10,10 +10,11 @@ from torch import Tensor
 from gonio.engines.compaction import Compacted
 from gonio.engines.epilogue import Pushed
 from gonio.engines.products import Precision, Products
-from gonio.engines.streamed import Request
+from gonio.engines.streamed import Request, sample_of
 from gonio.engines.triton.forms import form_of
 from gonio.engines.triton.printed import MOST_SETTINGS, printed
 from gonio.rules import WithSum
+from gonio.rules.facts import Sample
 from gonio.rules.pool import Pool, State
 
 PROGRAMS = 2048
@@ -24,24 +25,26 @@ class FusedProducts(Products):
     """The products of a request, and what happens between them, by kernels."""
 
     def __init__(self, request: Request, inverse: Tensor | None, precision: Precision) -> None:
-        super().__init__(request.x, request.classes.weight, inverse, precision)
-        form = form_of(request.pool)
+        super().__init__(request.query.x, request.held.weight, inverse, precision)
+        form = form_of(request.query.pool)
         assert form is not None, "the request was not refused"
-        self.request, self.form, self.rule = request, form, printed(request.loss.negative)
-        (batch, dim), labels = self.x.shape, request.labels
+        self.request, self.form, self.rule = request, form, printed(request.query.negative)
+        batch, dim = self.x.shape
+        facts = request.facts
         self.blocks = _blocks(batch, len(self.weight), dim)
         settings = [setting.to(self.x).expand(batch, 1)[:, 0] for setting in self.rule.settings]
-        settings += [torch.zeros_like(request.sample.norm)] * (MOST_SETTINGS - len(settings))
-        self.labels = (labels[:, None] if labels.ndim == 1 else labels).contiguous()
-        self.facts, self.settings = torch.stack(list(request.sample)), torch.stack(settings)
+        settings += [torch.zeros_like(facts[0])] * (MOST_SETTINGS - len(settings))
+        self.labels = request.query.labels.contiguous()
+        self.facts = torch.stack(sample_of(facts).facts())
+        self.settings = torch.stack(settings)
         self.flags = {
             "rule": _compiled_rule(self.rule.digest, self.rule.source),
             "D": self.x.shape[1],
             "NUM_LABELS": self.labels.shape[1],
             "IS_UNIT": inverse is not None,
-            "HAS_OFFSET": request.classes.offset is not None,
-            "HAS_WHOSE": request.classes.labels is not None,
-            "HAS_SUM": isinstance(request.pool, WithSum),
+            "HAS_OFFSET": request.held.offset is not None,
+            "HAS_WHOSE": request.held.labels is not None,
+            "HAS_SUM": isinstance(request.query.pool, WithSum),
         }
 
     def seen(self, out: Tensor | None) -> State:
@@ -67,7 +70,7 @@ class FusedProducts(Products):
             **self.flags,
             **self.blocks,
         )
-        return _joined(self.request.pool, tuple(states[row] for row in self.form.states))
+        return _joined(self.request.query.pool, tuple(states[row] for row in self.form.states))
 
     def pushed(self, some: Compacted, part: slice, kept: Tensor | None) -> Pushed:
         """The gradients of a tile, from its products if they were kept."""
@@ -76,7 +79,7 @@ class FusedProducts(Products):
         row_blocks = _cut(batch, self.blocks["BB"])
         column_blocks = _cut(num_classes, self.blocks["BC"])
         push = self.operand.new_empty(num_classes, batch)
-        along, d_offset = self.x.new_empty(2, row_blocks, num_classes)
+        radial, d_offset = self.x.new_empty(2, row_blocks, num_classes)
         d_facts = self.x.new_empty(len(self.rule.slopes), column_blocks, batch)
         _run(
             "push_kernel",
@@ -86,7 +89,7 @@ class FusedProducts(Products):
             share.contiguous(),
             some.grad[:, 1].contiguous() if self.flags["HAS_SUM"] else share,
             push,
-            along,
+            radial,
             d_offset,
             d_facts,
             batch,
@@ -99,19 +102,22 @@ class FusedProducts(Products):
             **self.flags,
             **self.blocks,
         )
-        sums: list[Tensor | None] = [None] * len(self.request.sample)
+        sums: list[Tensor | None] = [None] * len(Sample.NAMES)
         for field, total in zip(self.rule.slopes, d_facts.sum(dim=1), strict=True):
             sums[field] = total
         return Pushed(
             push.T,
-            None if self.inverse is None else along.sum(dim=0),
-            (d_offset.sum(dim=0) if self.flags["HAS_OFFSET"] else None, *sums),
+            None if self.inverse is None else radial.sum(dim=0),
+            (
+                d_offset.sum(dim=0) if self.flags["HAS_OFFSET"] else None,
+                *sums[: len(self.request.facts)],
+            ),
         )
 
     def pull(
         self,
         push: Tensor,
-        along: Tensor | None,
+        radial: Tensor | None,
         rows: slice,
         dx: Tensor | None,
         dw: Tensor | None,
@@ -136,12 +142,12 @@ class FusedProducts(Products):
                 self.operand,
                 weight,
                 dw if self.inverse is None else self.inverse[rows],
-                dw if along is None else along,
+                dw if radial is None else radial,
                 dw,
                 batch,
                 num_classes,
                 D=dim,
-                IS_UNIT=along is not None,
+                IS_UNIT=radial is not None,
                 **self.blocks,
             )
 
@@ -152,7 +158,7 @@ class FusedProducts(Products):
 
     def _matrices(self, part: slice, kept: Tensor) -> tuple[Tensor, ...]:
         """What the kernels of scores are given first; something in the place of what there is not."""
-        _, offset, whose = self.request.classes
+        _, offset, whose = self.request.held
         return (
             self.operand,
             self.weight[part].contiguous(),

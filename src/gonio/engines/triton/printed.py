@@ -24,7 +24,7 @@ from gonio.rules.number import replaced
 MOST_SETTINGS = 3
 """Tensors among the settings of a rule that a kernel has arguments for."""
 
-ARGUMENTS = ("score", *Sample._fields, *(f"setting{i}" for i in range(MOST_SETTINGS)))
+ARGUMENTS = ("score", *Sample.NAMES, *(f"setting{i}" for i in range(MOST_SETTINGS)))
 """What a printed rule is given, each (rows, columns) or broadcast to it."""
 
 FORMS = {
@@ -152,7 +152,7 @@ def _printed(rule: Any, num_settings: int) -> tuple[str, tuple[int, ...]] | str:
 def _source(graph: fx.Graph, rule: Curve) -> tuple[str, tuple[int, ...]]:
     lines, names = _lines(graph, rule)
     (output,) = (node for node in graph.nodes if node.op == "output")
-    value, of_score, *of_facts = output.args[0][: 2 + len(Sample._fields)]
+    value, of_score, *of_facts = output.args[0][: 2 + len(Sample.NAMES)]
     slopes = tuple(i for i, node in enumerate(of_facts) if not _is_zero(node))
     returned = ", ".join(names[node] for node in (value, of_score, *(of_facts[i] for i in slopes)))
     body = "\n    ".join([*lines, f"return {returned}"])
@@ -163,7 +163,7 @@ def _traced(rule: Curve, num_settings: int) -> fx.Graph:
     """The graph of z and its slopes at a matrix of entries."""
 
     def value_and_slopes(score: Tensor, *rest: Tensor) -> list[Tensor]:
-        facts, settings = rest[: len(Sample._fields)], rest[len(Sample._fields) :]
+        facts, settings = rest[: len(Sample.NAMES)], rest[len(Sample.NAMES) :]
         filled = replaced(rule, Hole, lambda hole: settings[hole.index])
 
         def z(score: Tensor, *facts: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ def _traced(rule: Curve, num_settings: int) -> fx.Graph:
         value, pull = torch.func.vjp(z, score, *facts)  # type: ignore[misc]
         return [value, *pull(torch.ones_like(value))]
 
-    num_entries = 1 + len(Sample._fields) + num_settings
+    num_entries = 1 + len(Sample.NAMES) + num_settings
     entries = [torch.full((2, 2), 0.4, dtype=torch.float32) for _ in range(num_entries)]
     graph = make_fx(value_and_slopes)(*entries).graph
     graph.eliminate_dead_code()
