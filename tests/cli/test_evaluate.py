@@ -177,3 +177,18 @@ def test_without_identities_kept_apart_there_is_a_model_and_no_result(gonio, ref
     assert result.out == f"run: {tmp_path / 'run'}\n"
     assert not (tmp_path / "run" / "results.json").exists()
     assert "was trained on all identities" in refused(3, "evaluate", tmp_path / "run")
+
+
+def test_names_of_identities_that_are_no_text_are_trained_on_and_evaluated(gonio, tmp_path):
+    names = [os.fsdecode(name) for name in (b"caf\xe9", b"\xff", b"\x1b]0;", b"ann")]
+    for number, name in enumerate(names):
+        for image in range(2):
+            path = tmp_path / "faces" / name / f"{image}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.linear_gradient("L").rotate(80 * number + 5 * image).save(path)
+    options = ("--data.size", 8, "--data.unseen", 0.5, "--optimise.epochs", 1, "--device", "cpu")
+    run = tmp_path / "run"
+    result = gonio("train", "--data", tmp_path / "faces", *options, "--out", run)
+    assert result.code == 0, result.err
+    assert gonio("evaluate", run).code == 0
+    assert set(json.loads((run / "model.json").read_bytes())["identities"]) < set(names)

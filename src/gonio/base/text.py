@@ -14,15 +14,14 @@ def shown(name: str | bytes) -> str:
 
 
 def _escaped(character: str) -> str:
-    return ascii(character)[1:-1].replace(
-        r"\udc", r"\x"
-    )  # the byte of a surrogate escape (PEP 383)
-
-
-def first_few(parts: Sequence[str]) -> str:
-    """The first five of some parts of a message, and how many more there are."""
-    more = [f"and {len(parts) - FEW} more"] if len(parts) > FEW else []
-    return "; ".join([*parts[:FEW], *more])
+    """Of a byte that could not be decoded (PEP 383), the byte."""
+    return ascii(character)[1:-1].replace(r"\udc", r"\x")
 
 
 FEW = 5
+
+
+def first_few(parts: Sequence[str]) -> str:
+    """The first few parts of a message, and how many more there are."""
+    more = [f"and {len(parts) - FEW} more"] if len(parts) > FEW else []
+    return "; ".join([*parts[:FEW], *more])
