@@ -77,8 +77,11 @@ def test_what_the_command_line_names_may_run(gonio, ran, tmp_path, text, words):
 
 def test_another_loss_than_the_files_needs_no_leave_for_it(gonio, ran, tmp_path):
     (tmp_path / "c.yaml").write_text(f"loss: {LOSS}")
-    result = gonio("train", "--config", "c.yaml", "--loss", "cosface", "--print_config")
-    assert (result.code, ran()) == (0, False)
+    words = ("train", "--config", "c.yaml", "--loss", "cosface", "--print_config")
+    assert (gonio(*words).code, ran()) == (0, False)
+    refused = gonio(*words, "--seed", "-1")  # whose fault it is, is asked of the file too
+    assert (refused.code, ran()) == (2, False)
+    assert "seed: got -1" in refused.err
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,11 @@ def test_every_encoding_can_print_every_command(printed, encoding, trained):
     assert json.loads(printed(encoding, "losses", "--json"))
 
 
+def test_a_raised_digit_is_not_read_as_one_of_the_number_before_it(printed, trained):
+    shown = printed("ascii", "evaluate", str(trained[0]))
+    assert " ^1\n" in shown
+
+
 def test_json_can_be_read_whatever_the_encoding_lacks(capsys):
     output.say_json({"±": "\x1b\udcff"})
     shown = capsys.readouterr().out

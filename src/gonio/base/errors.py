@@ -45,7 +45,10 @@ def no_such(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for an option or setting that there is not."""
     names = list(known)
     close = nearest(name, names)
-    hint = f"did you mean {close}?" if close else f"there is {', '.join(names) or 'none'}"
+    section = name.rpartition(".")[0]
+    siblings = [one for one in names if one.rpartition(".")[0] == section] or names
+    listed = ", ".join(siblings) if len(siblings) <= MANY else "what --help lists"
+    hint = f"did you mean {close}?" if close else f"there is {listed or 'none'}"
     return ConfigError(f"{name}: there is no such {kind}; {hint}")
 
 

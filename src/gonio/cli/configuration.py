@@ -14,7 +14,18 @@ from gonio.cli.parser import Parser, add_import
 from gonio.cli.train_parser import add_setting, train_parser
 from gonio.models import names_code
 from gonio.runs.folder import RunFolder
-from gonio.settings import Tree, above, flags, from_flags, named, opened, read_yaml, words
+from gonio.settings import (
+    Tree,
+    above,
+    first_of,
+    flags,
+    from_flags,
+    line_of,
+    named,
+    opened,
+    read_yaml,
+    words,
+)
 from gonio.train.config import TrainConfig
 
 CODE: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
@@ -44,15 +55,18 @@ def read_request(arguments: Sequence[str]) -> Request:
     file = named({}, TrainConfig) if path is None else _read(path)
     chosen = from_flags(vars(first), words(TrainConfig), TrainConfig)
     tree = above(file, chosen, TrainConfig)
-    _check_code(tree, chosen, first.allowed)
+    if path is not None:
+        with _in_file(path):
+            _check_code(tree, chosen, first.allowed)
     settings = flags(TrainConfig, tree)
     found = train_parser(settings).read(arguments)
     tree = above(file, from_flags(vars(found), settings, TrainConfig), TrainConfig)
     try:
         config = TrainConfig.from_dict(tree)
     except ConfigError:
-        with _in_file(path):
-            TrainConfig.from_dict(file)
+        if path is not None:
+            with _in_file(path):
+                TrainConfig.from_dict(above(file, _names(chosen), TrainConfig))
         raise
     if path is not None and found.resume and found.out is None:
         config = _in_its_folder(config, path)
@@ -68,6 +82,16 @@ def _first_look(arguments: Sequence[str]) -> argparse.Namespace:
         add_setting(parser, name, setting)
     found, _ = parser.parse_known_args([one for one in arguments if one not in ("-h", "--help")])
     return found
+
+
+def _names(chosen: Tree) -> Tree:
+    """Of all that was typed, only which loss, network and so on: what a file has for others is void."""
+    firsts = {section: first_of(setting.kind) for section, setting in words(TrainConfig).items()}
+    return {
+        section: {first: chosen[section][first]}
+        for section, first in firsts.items()
+        if first in chosen.get(section, {})
+    }
 
 
 def _read(path: Path) -> Tree:
@@ -89,12 +113,14 @@ def _check_code(tree: Tree, typed: Tree, allowed: Collection[str]) -> None:
 
 
 @contextmanager
-def _in_file(path: Path | None) -> Iterator[None]:
-    """Around what reads a file, whose name then stands before the error."""
+def _in_file(path: Path) -> Iterator[None]:
+    """Around what understands a file, whose name and line then stand before the error."""
     try:
         yield
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        setting = str(error).partition(":")[0]
+        line = line_of(path.read_text(encoding="utf-8"), setting)
+        raise ConfigError(f"{path}, line {line}: {error}") from error
 
 
 def _in_its_folder(config: TrainConfig, path: Path) -> TrainConfig:

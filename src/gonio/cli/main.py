@@ -99,7 +99,11 @@ def _reason(error: Exception) -> str:
 def _is_of_memory(error: Exception) -> bool:
     """Whether Python, numpy or torch (on a device; on the CPU) could not get memory."""
     is_named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return is_named or "can't allocate memory" in str(error)
+    return is_named or any(one in str(error) for one in TOO_LARGE)
+
+
+TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed")
+"""In a `RuntimeError` of torch."""
 
 
 def _say(text: str) -> None:

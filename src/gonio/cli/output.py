@@ -40,8 +40,15 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     signs = error.object[error.start : error.end]
-    found = (PLAIN.get(sign) or unicodedata.normalize("NFKD", sign) for sign in signs)
-    return "".join(found).encode("ascii", "replace").decode(), error.end
+    return "".join(map(_plain, signs)).encode("ascii", "replace").decode(), error.end
+
+
+def _plain(sign: str) -> str:
+    """What stands for a sign; a raised digit must not look like one of the number before it."""
+    if sign in PLAIN:
+        return PLAIN[sign]
+    raised = "^" if unicodedata.decomposition(sign).startswith("<super>") else ""
+    return raised + unicodedata.normalize("NFKD", sign)
 
 
 def say(text: str) -> None:

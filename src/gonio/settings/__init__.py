@@ -13,7 +13,7 @@ from gonio.settings.fit import fitted, plain, spoken, takes_a_word
 from gonio.settings.paths import check_output, check_path
 from gonio.settings.sections import Tree, above, first_of, flags, from_flags, named, opened, words
 from gonio.settings.signature import Missing, Setting, settings_of
-from gonio.settings.yaml_core import parse_yaml, read_yaml, to_yaml
+from gonio.settings.yaml_core import line_of, parse_yaml, read_yaml, to_yaml
 
 __all__ = [
     "BackendConfig",
@@ -29,6 +29,7 @@ __all__ = [
     "fitted",
     "flags",
     "from_flags",
+    "line_of",
     "named",
     "opened",
     "parse_yaml",

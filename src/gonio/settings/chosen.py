@@ -69,8 +69,8 @@ class Chosen(Readable):
     def typed(cls, text: str, path: str) -> Self:
         """`arcface`, or `{name: arcface, margin: 0.3}`, as it was typed."""
         value = parse_yaml(text, path) if text.startswith("{") else text
-        made: Self = fitted(value, cls, path)
-        return made
+        choice: Self = fitted(value, cls, path)
+        return choice
 
     def plain(self) -> dict[str, Any]:
         """The name and every setting, defaults included."""

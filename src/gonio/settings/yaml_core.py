@@ -111,6 +111,23 @@ def parse_yaml(text: str, where: str) -> Any:
         ) from error
 
 
+def line_of(text: str, path: str) -> int:
+    """The line of a setting such as `optimise.lr`, or of the section that should have it.
+
+    Args:
+        text: that `parse_yaml` has read.
+        path: names of keys between points.
+    """
+    node, line = _Loader(text).get_single_node(), 1
+    for name in path.split("."):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = {key.value: (value, key.start_mark.line + 1) for key, value in pairs}
+        if name not in found:
+            break
+        node, line = found[name]
+    return line
+
+
 def to_yaml(values: dict[str, Any]) -> str:
     """Plain values as YAML, which `parse_yaml` and readers of YAML 1.1 read alike."""
     return str(yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True))

@@ -93,9 +93,9 @@ class OptimiseConfig:
     """Stochastic gradient descent with momentum, the same for every loss.
 
     Args:
-        epochs: passes over the training images, >= 1.
-        batch_size: images in a step at most, >= 2; the batches of an epoch are equal but for a group of
-            `per_identity` images, and have one group more where it would be left alone.
+        epochs: passes over the training images, in [1, 10^9].
+        batch_size: images in a step at most, in [2, 2^20]; the batches of an epoch are equal but for a
+            group of `per_identity` images, and have one group more where it would be left alone.
         per_identity: images of an identity that are drawn together, >= 1 and at most half of
             `batch_size`; an identity whose images do not divide by it shows some of them again.
         lr: learning rate at its highest, > 0.
@@ -122,8 +122,9 @@ class OptimiseConfig:
     in_backward: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, "optimise.epochs", self.epochs, ">= 1")
-        _require(self.batch_size >= 2, "optimise.batch_size", self.batch_size, ">= 2")
+        _require(1 <= self.epochs <= 10**9, "optimise.epochs", self.epochs, "in [1, 10^9]")
+        size = self.batch_size
+        _require(2 <= size <= 2**20, "optimise.batch_size", size, "in [2, 2^20]")
         together = self.per_identity
         allowed = ">= 1 and at most half of optimise.batch_size"
         is_so = 1 <= together <= self.batch_size // 2
