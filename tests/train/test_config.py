@@ -71,39 +71,6 @@ def test_a_path_that_can_never_be_is_refused_by_its_name(path):
         DataConfig(path)
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "message"),
-    [
-        ("arcfce", {}, "did you mean 'arcface'"),
-        ("arcface", {"margn": 1}, "^loss.margn: .*did you mean 'margin'"),
-        ("softmax", {"margin": 1}, "^loss.margin: 'softmax' has no such setting"),
-        ("arcface", {"margin": 40.0}, "^loss.margin: 40.0 is out of range"),
-        ("arcface", {"margin": float("nan")}, "^loss.margin: nan is out of range"),
-        (
-            "arcface",
-            {"margin": {"start": 0.0, "end": float("inf"), "steps": 3}},
-            "^loss.margin: end: inf",
-        ),
-        ("arcface", {"margin": "half"}, "^loss: "),
-        ("arcface", {"margin": {"start": 0, "stop": 1}}, "^loss.margin: .*{start, end, steps}"),
-        ("arcface", {"margin": {"values": []}}, "^loss.margin: .*a finite number for each class"),
-        ("arcface", {"margin": {"values": [40.0]}}, "^loss.margin: "),
-        ("arcface", {"margin": {}}, "^loss.margin: .*{start, end, steps}"),
-        (
-            "arcface",
-            {"margin": {"start": 0, "end": 1, "steps": 0}},
-            "^loss.margin: steps: 0 is out of range",
-        ),
-        ("arcface", {"margin": {"minimum": 3, "initial": 5}}, "^loss.margin"),
-        ("arcface", {"scale": "automatic"}, "^loss.scale"),
-        ("softmax", {"bias": {"start": 0, "end": 1, "steps": 3}}, "^loss.bias: .*no mapping"),
-    ],
-)
-def test_a_loss_refuses_what_it_does_not_understand(name, settings, message):
-    with pytest.raises(ConfigError, match=message):
-        LossConfig(name, settings)
-
-
 def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert TrainConfig(out="~/x").out == str(tmp_path / "x")
