@@ -26,12 +26,9 @@ from torch import Tensor
 from gonio.columns.seam import Columns
 from gonio.engines.seam import Query
 from gonio.loss import Loss
-from gonio.pairs import column, pairs
+from gonio.pairs import pairs, with_numbers
 from gonio.rules.facts import Change, Embedded, Facts, Memory, Sample
 from gonio.rules.mining import Everything
-from gonio.rules.number import replaced
-from gonio.rules.quantity import Quantity
-from gonio.rules.state import Statistic, parts
 from gonio.targets import Targets
 
 
@@ -71,7 +68,7 @@ def margin_loss(
 
     scale = loss.scale(embedded, facts.memory)
     scales = targets.each(scale)
-    rule = replaced(loss.target, Quantity, lambda quantity: quantity(facts))
+    rule, negative = with_numbers(loss, facts, targets)
     target = targets.toward(facts.cosine, rule(facts.cosine, facts.sample(scales)))
     if loss.score.unit_embedding and not loss.score.unit_weight:
         target = target * own.norm
@@ -85,7 +82,7 @@ def margin_loss(
         embedded.x if loss.score.unit_embedding else embeddings,
         Sample(scale, lambda: embedded.norm, *means),
         targets.names,
-        replaced(loss.negative, Quantity, lambda quantity: column(quantity(facts), targets.mean)),
+        negative,
         targets.pool(loss.pool),
         loss.score,
         loss.bound,
@@ -112,8 +109,7 @@ def updates(
     later: dict[str, Change] = {}
     if not facts.memory.is_training or len(facts.labels) == 0:
         return now, later
-    statistics = [part for part in parts(loss) if isinstance(part, Statistic)]
-    samples = targets.by_sample(facts) if statistics else facts
-    for statistic in statistics:
+    samples = targets.by_sample(facts) if loss.statistics else facts
+    for statistic in loss.statistics:
         (now if statistic.is_current else later).update(statistic.update(samples))
     return now, later

@@ -9,6 +9,7 @@ vectors and are ordinary torch (`gonio.equation`). Only the pool over the negati
 how that is computed is an engine's business (`gonio.engines`).
 """
 
+import functools
 from dataclasses import dataclass, fields, is_dataclass, replace
 
 import torch
@@ -146,6 +147,17 @@ class Loss:
         if not (is_cosine and isinstance(self.negative, AsIs) and isinstance(self.scale, Fixed)):
             return None
         return float(resolved(self.scale.value))
+
+    @functools.cached_property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """Its parts that change what they keep with each training batch."""
+        return tuple(part for part in parts(self) if isinstance(part, Statistic))
+
+    @functools.cached_property
+    def has_quantities(self) -> bool:
+        """Whether a rule has a setting that differs by sample."""
+        rules = (self.target, self.negative)
+        return any(isinstance(part, Quantity) for rule in rules for part in parts(rule))
 
     def weight_shape(self, num_classes: int, embedding_dim: int) -> tuple[int, ...] | None:
         """Of the class weights; None where there are none."""

@@ -69,6 +69,18 @@ def pairs(
     return facts
 
 
+def with_numbers(loss: Loss, facts: Facts, targets: Targets) -> tuple[Curve, Curve]:
+    """The target rule and the negative rule, with every quantity replaced by what it is for this batch.
+
+    Of a sample with several labels, the negatives see the mean.
+    """
+    if not loss.has_quantities:
+        return loss.target, loss.negative
+    target = replaced(loss.target, Quantity, lambda quantity: quantity(facts))
+    mean = targets.mean
+    return target, replaced(loss.negative, Quantity, lambda one: column(one(facts), mean))
+
+
 def column(value: Tensor, mean: Callable[[Tensor], Tensor] | None = None) -> Tensor:
     """A quantity, (rows,) or (), as a constant that meets columns; the mean over labels, where it is given."""
     value = value.detach()

@@ -128,6 +128,8 @@ def test_schedules_and_scales_can_be_set(gonio, tmp_path):
 def test_help_shows_units_and_defaults_of_the_loss(gonio):
     text = " ".join(gonio("train", "--loss", "arcface", "--help").out.split())
     for said in (
+        "loss arcface:",
+        "backend auto:",
         "--loss.margin MARGIN",
         "m in radians",
         "default: 0.5",

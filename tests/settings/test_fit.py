@@ -70,8 +70,8 @@ REFUSED = [
     ("small", OptimiseConfig, "x: got 'small'; it must be {epochs, batch_size"),
     (None, ModelConfig, "x: got null; it must be a name or {backbone, embedding_dim}"),
     ({"start": 0, "stop": 1}, Number, "a number or {start, end, steps} or {base, gamma, power, min"),
-    ({"start": 0, "end": 1, "steps": 0}, Number, "^x.steps: 0 is below 1"),
-    ({"values": []}, Number, "^x: margin: got nothing; give a finite number for each class"),
+    ({"start": 0, "end": 1, "steps": 0}, Number, "^x.steps: 0 is out of range"),
+    ({"values": []}, Number, "^x.values: got nothing; give a finite number for each class"),
     ({"lr": 1}, TrainConfig, "^x.lr: there is no such setting; did you mean x.optimise.lr?"),
     (3, list, "^x: its type <class 'list'> cannot be written in a file"),
 ]  # fmt: skip

@@ -81,9 +81,10 @@ def run(arguments: Sequence[str]) -> None:
         say_json(about | {"checks": checks})
     else:
         show(contract.verdict_table(subject, verdicts))
-        say(contract.inputs(subject, verdicts))
     failed = [name for name, verdict in verdicts.items() if verdict.status == "fail"]
     if failed:
+        if not chosen.json:
+            say(contract.inputs(subject, verdicts))
         raise GonioError(
             f"{subject.name} fails {len(failed)} of {len(POINTS)}: {', '.join(failed)}"
         )

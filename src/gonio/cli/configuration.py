@@ -22,6 +22,7 @@ from gonio.settings import (
     from_flags,
     line_of,
     named,
+    names,
     opened,
     read_yaml,
     words,
@@ -59,7 +60,7 @@ def read_request(arguments: Sequence[str]) -> Request:
         with _in_file(path):
             _check_code(tree, chosen, first.allowed)
     settings = flags(TrainConfig, tree)
-    found = train_parser(settings).read(arguments)
+    found = train_parser(settings, names(tree, TrainConfig)).read(arguments)
     tree = above(file, from_flags(vars(found), settings, TrainConfig), TrainConfig)
     try:
         config = TrainConfig.from_dict(tree)

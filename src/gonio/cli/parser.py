@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NoReturn
 
 from gonio.base.errors import ConfigError, no_such
@@ -37,7 +38,7 @@ class Parser(argparse.ArgumentParser):
             SystemExit: after `--help`.
         """
         known = [option for option in self._option_string_actions if option.startswith("--")]
-        for argument in arguments:
+        for argument in takewhile("--".__ne__, arguments):
             option = argument.partition("=")[0]
             if option.startswith("--") and option not in known:
                 raise no_such(f"option of {self.prog}", option, known)

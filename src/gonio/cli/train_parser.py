@@ -22,8 +22,13 @@ FLAGS = {
 }
 
 
-def train_parser(settings: Mapping[str, Setting]) -> Parser:
-    """Options for these settings, in a group for each section, and the flags."""
+def train_parser(settings: Mapping[str, Setting], names: Mapping[str, str]) -> Parser:
+    """Options for these settings, in a group for each section, and the flags.
+
+    Args:
+        settings: by dotted name.
+        names: section -> what was chosen there.
+    """
     parser = Parser(
         "train",
         "Train embeddings, then verify identities that were never trained on.",
@@ -35,7 +40,10 @@ def train_parser(settings: Mapping[str, Setting]) -> Parser:
     for flag, meaning in FLAGS.items():
         parser.add_argument(f"--{flag}", action="store_true", help=meaning)
     sections = dict.fromkeys(name.partition(".")[0] for name in settings if "." in name)
-    groups = {section: parser.add_argument_group(section) for section in sections}
+    groups = {
+        section: parser.add_argument_group(f"{section} {names.get(section, '')}".rstrip())
+        for section in sections
+    }
     for name, setting in settings.items():
         add_setting(groups.get(name.partition(".")[0], parser), name, setting)
     return parser

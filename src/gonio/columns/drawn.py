@@ -84,6 +84,10 @@ class OfDrawn:
         """See `gonio.engines.workspace.Update`."""
         self._update.take(self._rows[rows], gradient)
 
+    def add(self, classes: Tensor, gradient: Tensor) -> None:
+        """See `gonio.engines.workspace.Update`."""
+        self._update.add(classes, gradient)
+
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
         """See `gonio.engines.workspace.Update`."""
         self._update.finish(classes, gradient)

@@ -25,6 +25,11 @@ BLOCK = 2**22
 NEAR = 0.99
 """A cosine from which an angle is computed from the vectors: an arccosine would lose its digits."""
 
+SUMMED = (
+    "label_smoothing: with class_weight it asks for all class weights once more, and attach_optimizer has "
+    "moved them by then; leave out one of the two, or call head.detach_optimizer()"
+)
+
 
 class ClassWeights(Columns):
     """All class weights, in this process.
@@ -60,10 +65,11 @@ class ClassWeights(Columns):
         of_label = None if offset is None else offset[flat]
         if per_row > MANY and len(flat) > self.num and self.workspace.update is None:
             return self._own_among_all(embedded, labels, of_label)
-        rows, weight = _Peel.apply(  # type: ignore[no-untyped-call]
-            weight, flat, self.engine.capabilities.owns_gradient, self.workspace.update
-        )
-        self.held = Held(weight, offset)
+        if self.engine.capabilities.owns_gradient:
+            rows, weight = _Peel.apply(weight, flat, self.workspace.update)  # type: ignore[no-untyped-call]
+            self.held = Held(weight, offset)
+        else:
+            rows = weight[flat]
         if per_row > 1:
             embedded = embedded.map(lambda fact: fact.repeat_interleave(per_row, dim=0))
         return against(embedded, rows, self.score, of_label)
@@ -91,14 +97,24 @@ class ClassWeights(Columns):
 
     def directions(self, labels: Tensor) -> Tensor:
         """See `Columns`."""
-        return centers_of(self.held.weight[labels])
+        update = self.workspace.update
+        if update is None:
+            return centers_of(self.held.weight[labels])
+        rows: Tensor = _Asked.apply(self.held.weight, labels, update)  # type: ignore[no-untyped-call]
+        return centers_of(rows)
 
     def pool(self, query: Query) -> Tensor:
         """See `Columns`."""
         return self.answer(query, self.held, self.workspace)
 
     def weighted_sum(self, query: Query, weight: Tensor) -> Tensor:
-        """See `Columns`. A block of classes at a time, there and back."""
+        """See `Columns`. A block of classes at a time, there and back.
+
+        Raises:
+            ValueError: the gradient of the weight is to be handed over, which this does not do.
+        """
+        if self.workspace.update is not None:
+            raise ValueError(SUMMED)
         size, given = max(64, BLOCK // max(1, len(query.x))), self.held.offset
         none = query.x.new_zeros(0)
 
@@ -160,33 +176,43 @@ class _Peel(torch.autograd.Function):
     """(classes, ...), (rows,) -> the rows of the own classes, and the weight itself.
 
     The weight goes on to the negatives through this node, so that backward receives their dense
-    gradient and adds the own classes' rows to it: into the same buffer, if the engine says that nobody
-    else holds it. Indexing alone would make autograd fill a second buffer of the weight's size. Where
-    the engine has handed the gradient to an `Update` piece by piece, there is no dense one, and the rows
-    follow the pieces.
+    gradient and adds the own classes' rows to it, in the engine's own buffer. Indexing alone would make
+    autograd fill a second buffer of the weight's size. Where the engine has handed the gradient to an
+    `Update` piece by piece, there is no dense one, and the rows follow the pieces.
     """
 
     @staticmethod
-    def forward(
-        weight: Tensor, labels: Tensor, is_ours: bool, update: Any
-    ) -> tuple[Tensor, Tensor]:
-        return weight[labels], weight.view_as(weight)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        _, labels, ctx.is_ours, ctx.update = inputs
+    def forward(ctx: Any, weight: Tensor, labels: Tensor, update: Any) -> tuple[Tensor, Tensor]:
+        ctx.update = update
         ctx.save_for_backward(labels)
-        ctx.set_materialize_grads(ctx.update is None)
+        ctx.set_materialize_grads(update is None)
+        return weight[labels], weight.view_as(weight)
 
     @staticmethod
     def backward(
         ctx: Any, rows: Tensor | None, dense: Tensor | None
-    ) -> tuple[Tensor | None, None, None, None]:
+    ) -> tuple[Tensor | None, None, None]:
         (labels,) = ctx.saved_tensors
         if ctx.update is not None:
+            assert dense is None, "the pool hands its gradient over"
             ctx.update.finish(labels, rows)
-            return None, None, None, None
+            return None, None, None
         assert rows is not None
         assert dense is not None
-        add = dense.index_add_ if ctx.is_ours and not torch.is_grad_enabled() else dense.index_add
-        return add(0, labels, rows), None, None, None
+        add = dense.index_add if torch.is_grad_enabled() else dense.index_add_
+        return add(0, labels, rows), None, None
+
+
+class _Asked(torch.autograd.Function):
+    """(classes, ...), (n,) own classes -> their rows, whose gradient an `Update` takes."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, labels: Tensor, update: Any) -> Tensor:
+        ctx.save_for_backward(labels)
+        ctx.update = update
+        return weight[labels]
+
+    @staticmethod
+    def backward(ctx: Any, rows: Tensor) -> tuple[None, None, None]:
+        ctx.update.add(*ctx.saved_tensors, rows)
+        return None, None, None

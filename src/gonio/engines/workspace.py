@@ -18,6 +18,9 @@ class Update(Protocol):
         It is what the negatives add, (rows, dim). Rows that are never taken have none.
         """
 
+    def add(self, classes: Tensor, gradient: Tensor) -> None:
+        """(n,) own classes of a batch, and what something else than their score adds, (n, ...)."""
+
     def finish(self, classes: Tensor, gradient: Tensor | None) -> None:
         """(n,) own classes of a batch, after all else, and what they add, (n, ...) as in the weight."""
 

@@ -13,7 +13,7 @@ from gonio.head.agreement import LOOKS, check_agreement
 from gonio.head.batch import Batch
 from gonio.head.reading import Reads
 from gonio.loss import Loss
-from gonio.optimizer_in_backward import Attachable
+from gonio.optimizer_in_backward import Attachable, past_guards
 from gonio.ranks import ALONE, Ranks, present_ranks
 from gonio.rules.facts import Memory
 from gonio.rules.number import at_step_in_tensors
@@ -70,12 +70,13 @@ class Computes(Attachable, Reads):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _moved(self, batch: Batch, loss: Loss, memory: Memory) -> Result:
         """Losses whose backward moves the weight."""
-        assert self._attachment is not None, "the head is attached"
-        update = self._attachment.begin(self.weight, batch.targets.labels)
+        assert self._mover is not None, "the head is attached"
+        update = self._mover.begin(self.weight, batch.targets, memory.step)
         columns = self._of_classes(batch, loss, memory, self.workspace.into(update))
         # the own classes are among those that are drawn, and class 0 never waits
-        self._attachment.catch_up(columns.drawn if isinstance(columns, Drawn) else None)
-        result = margin_loss(batch.embeddings, batch.targets, loss, columns, memory)
+        self._mover.catch_up(columns.drawn if isinstance(columns, Drawn) else None)
+        with past_guards():  # other classes may go on waiting
+            result = margin_loss(batch.embeddings, batch.targets, loss, columns, memory)
         update.follow(result.losses)
         return result
 

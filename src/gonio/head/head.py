@@ -18,7 +18,7 @@ from gonio.head.reduction import Reduction, check_reduction, reduced
 from gonio.head.settings import as_loss
 from gonio.head.watch import watch
 from gonio.loss import Loss
-from gonio.optimizer_in_backward import Attachment
+from gonio.optimizer_in_backward import Mover
 from gonio.rules.facts import Memory
 from gonio.rules.state import Sizes
 
@@ -111,10 +111,9 @@ class Head(Computes):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Begin anew: step 0, and weight rows of norm about 1 from torch's global generator."""
-        self.catch_up()
         self.step.zero_()
         if self.weight is not None:
-            nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
+            self.weight.normal_(std=self.embedding_dim**-0.5)
         if self.class_weight is not None and self._class_weight is not None:
             self.class_weight.copy_(self._class_weight)
         self._begin()
@@ -126,22 +125,22 @@ class Head(Computes):
         the settings that `optimizer` has for it then, and keeps its state there; `optimizer.step()`
         moves everything else. Checkpoints are those of the ordinary optimizer. "auto" means "chunked".
         What would need the gradient (clipping, GradScaler, accumulation) is refused where it happens.
-        A deep copy or a pickle of the head is not attached. With SGD and `Sampled`, call `catch_up`
-        before you read or write the weight yourself.
+        A deep copy or a pickle of the head is not attached.
 
         Args:
             optimizer: SGD, Adam or AdamW, with `head.weight` among its parameters.
 
         Raises:
-            TypeError: an optimizer of another type.
+            TypeError: an optimizer of another type, or a weight in float16.
             ValueError: a loss, backend or setting that does not go with it, or a weight that has a
                 gradient.
         """
+        self.catch_up()
         memory = Memory(self._kept, self._step_number())
-        new = Attachment(optimizer, self.weight, self.backend, self.current_loss, memory)
+        new = Mover(optimizer, self.weight, self.backend, self.current_loss, memory)
         self.detach_optimizer()
         self.workspace.clear()
-        self._attachment = new
+        self._mover = new
 
     def forward(
         self,
@@ -175,8 +174,8 @@ class Head(Computes):
         """
         check_reduction(reduction)
         is_training = self.training and torch.is_grad_enabled()
-        if is_training and self._attachment is not None:
-            self._attachment.check(embeddings)
+        if is_training and self._mover is not None:
+            self._mover.check(embeddings)
         with torch.autocast(self.step.device.type, enabled=False):
             ranks = self._ranks(is_training=is_training)
             batch = self._read(embeddings, labels, label_mass, sample_weight, reduction)

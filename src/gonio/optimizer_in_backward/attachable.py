@@ -2,48 +2,52 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 
-from gonio.optimizer_in_backward.attachment import Attachment
+from gonio.optimizer_in_backward.mover import Mover
 
 
 class Attachable(nn.Module):
-    """Brings the weight up to date before it is saved, loaded or copied. A deep copy is not attached."""
+    """A module whose weight backward may move. A deep copy of it is not attached."""
 
-    _attachment: Attachment | None = None
+    _mover: Mover | None = None
 
     @property
     def is_attached(self) -> bool:
         """Whether backward moves the weight."""
-        return self._attachment is not None
+        return self._mover is not None
 
     def detach_optimizer(self) -> None:
-        """Leave the weight to `optimizer.step()` again."""
-        if self._attachment is not None:
-            self._attachment.release()
-        self._attachment = None
+        """Leave the weight to `optimizer.step()` again.
+
+        Warns:
+            UserWarning: an interrupted backward pass left the weight with half a step.
+        """
+        if self._mover is not None:
+            self._mover.release()
+        self._mover = None
 
     def catch_up(self) -> None:
         """Bring all rows of the weight up to date, with their momentum.
 
-        Under `Sampled` and an attached SGD, classes that were not drawn lag behind. Wherever the head
-        or the optimizer reads them, or makes a state_dict, they catch up by themselves. Call this
-        before you read or write `weight` or the optimizer's state yourself. Otherwise it does nothing.
+        Under `Sampled` and an attached SGD, classes that were not drawn lag behind. They catch up by
+        themselves when the weight, its momentum or a copy of either is first touched. Call this before
+        another tensor on the same memory is read or written. Otherwise it does nothing.
 
         Raises:
-            RuntimeError: the weight was written while classes lagged behind.
+            RuntimeError: a backward pass that moved the weight was interrupted, or the weight was
+                written while classes lagged behind.
         """
-        if self._attachment is not None:
-            self._attachment.catch_up()
+        if self._mover is not None:
+            self._mover.catch_up()
 
-    def _save_to_state_dict(self, *args: Any, **keywords: Any) -> None:
-        self.catch_up()
-        super()._save_to_state_dict(*args, **keywords)
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        """See `forward`; torch.compile does not look into it while backward moves the weight."""
+        call = super().__call__
+        return call(*args, **keywords) if self._mover is None else _plainly(call, args, keywords)
 
-    def _load_from_state_dict(self, *args: Any, **keywords: Any) -> None:
-        self.catch_up()
-        super()._load_from_state_dict(*args, **keywords)
 
-    def __getstate__(self) -> object:
-        self.catch_up()
-        return self.__dict__
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _plainly(call: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    return call(*args, **keywords)

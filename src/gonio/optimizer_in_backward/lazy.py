@@ -15,16 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gonio.optimizer_in_backward.guard import Guard, unguarded
+from gonio.optimizer_in_backward.rounding import Rounding
+
 LONGEST = 1024
 """Steps that a row may wait: a dense reading in so many steps costs nothing, and the table stays small."""
 
 BLOCK = 2**20
 """Entries of the weight that move together where no backend gives tiles."""
-
-WRITTEN = (
-    "head.weight: it was written while classes that were not drawn waited for steps (attach_optimizer and "
-    "Sampled), which would now move what was written; call head.catch_up() before you write to it"
-)
 
 
 class LazyRows:
@@ -33,11 +31,13 @@ class LazyRows:
     Args:
         optimizer: SGD, which has the momentum.
         weight: (classes, ..., dim).
+        guard: stands before both while classes wait.
     """
 
-    def __init__(self, optimizer: Optimizer, weight: nn.Parameter) -> None:
-        self._optimizer, self._weight = optimizer, weight
-        self._version = weight._version
+    def __init__(self, optimizer: Optimizer, weight: nn.Parameter, guard: Guard) -> None:
+        self._optimizer, self._weight, self._guard = optimizer, weight, guard
+        self._momentum: Tensor | None = None
+        self._rounding: Rounding
         self._reached = torch.zeros(len(weight), dtype=torch.int32, device=weight.device)
         self._missed = torch.eye(2, dtype=torch.float64)[None]
         """(steps + 1, 2, 2): [k] is the product of the last k steps."""
@@ -55,23 +55,38 @@ class LazyRows:
         steps = len(self._missed) - 1
         if steps == 0:
             return
-        if self._weight._version != self._version:
-            raise RuntimeError(WRITTEN)
+        if self._momentum is not self._momentum_now():  # it was exchanged, and nothing of it waits
+            classes = None
+        self._guard.move(*self._waiting())
         is_behind = (self._reached if classes is None else self._reached[classes]) < steps
         behind = is_behind.nonzero()[:, 0] if classes is None else classes[is_behind]
-        size = max(1, BLOCK // self._weight[0].numel())
+        size = max(1, BLOCK // (self._weight.shape.numel() // len(self._weight)))
         for rows in torch.split(behind, size) if len(behind) else ():
             self._move(rows, steps)
         if classes is None:
-            self._reached.zero_()
-            self._missed = self._missed[:1]
-        self._version = self._weight._version
+            self.forget()
+        else:
+            self._guard.wait(*self._waiting())
 
-    def step(self, settings: dict[str, Any], *, makes_momentum: bool, has_moved: Tensor) -> None:
+    def forget(self) -> None:
+        """All classes are up to date."""
+        self._reached.zero_()
+        self._missed = self._missed[:1]
+        self._guard.off()
+
+    def step(
+        self,
+        settings: dict[str, Any],
+        rounding: Rounding,
+        *,
+        makes_momentum: bool,
+        has_moved: Tensor,
+    ) -> None:
         """Count a step that some classes, which were up to date, have taken.
 
         Args:
             settings: of the optimizer.
+            rounding: of those that take it later.
             makes_momentum: whether there was none before.
             has_moved: (classes,) bool.
         """
@@ -79,26 +94,33 @@ class LazyRows:
         self._missed = torch.cat([self._missed[:1], last @ self._missed])
         steps = len(self._missed) - 1
         self._reached.masked_fill_(has_moved, steps)
-        self._version = self._weight._version
+        self._momentum, self._rounding = self._momentum_now(), rounding
+        self._guard.wait(*self._waiting())
         if steps == LONGEST:
             self.catch_up()
 
     def _move(self, classes: Tensor, steps: int) -> None:
-        weight = _by_class(self._weight.detach())
-        state = self._optimizer.state.get(self._weight, {}).get("momentum_buffer")
+        weight = _by_class(self._weight)
         w = weight[classes]
-        dtype = torch.promote_types(w.dtype, torch.float32)
-        w = w.to(dtype)
+        w = w.to(torch.promote_types(w.dtype, torch.float32))
         age = (steps - self._reached[classes]).cpu()
-        maps = (self._missed[age] - _KEEPS).to(w.device, dtype)[..., None]
-        moved = maps[:, 0, 0] * w
-        if state is not None:
-            momentum = _by_class(state)
-            m = momentum[classes].to(dtype)
-            moved.addcmul_(maps[:, 0, 1], m)
-            momentum[classes] = (maps[:, 1, 0] * w).addcmul_(maps[:, 1, 1], m).to(momentum.dtype)
-        weight[classes] = w.add_(moved).to(weight.dtype)
         self._reached[classes] = steps
+        maps = (self._missed[age] - _KEEPS).to(w)[..., None]
+        moved = maps[:, 0, 0] * w
+        if self._momentum is not None:
+            momentum = _by_class(self._momentum)
+            m = momentum[classes].to(w.dtype)
+            moved.addcmul_(maps[:, 0, 1], m)
+            m = (maps[:, 1, 0] * w).addcmul_(maps[:, 1, 1], m)
+            momentum[classes] = self._rounding(m, momentum.dtype)
+        weight[classes] = self._rounding(w.add_(moved), weight.dtype)
+
+    def _momentum_now(self) -> Tensor | None:
+        found: Tensor | None = self._optimizer.state.get(self._weight, {}).get("momentum_buffer")
+        return found
+
+    def _waiting(self) -> list[Tensor]:
+        return [one for one in (self._weight, self._momentum) if one is not None]
 
 
 _KEEPS = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
@@ -121,4 +143,4 @@ def _map(settings: dict[str, Any], *, makes_momentum: bool) -> Tensor:
 
 def _by_class(tensor: Tensor) -> Tensor:
     """(classes, ...) -> (classes, numbers)."""
-    return tensor.view(len(tensor), -1)
+    return unguarded(tensor).view(len(tensor), -1)

@@ -9,9 +9,9 @@ Every error names the setting by its path, what was got, and what is allowed.
 """
 
 from gonio.settings.chosen import BackendConfig, Chosen, LossConfig
-from gonio.settings.fit import fitted, plain, spoken, takes_a_word
+from gonio.settings.fit import first_of, fitted, plain, spoken, takes_a_word
 from gonio.settings.paths import check_output, check_path
-from gonio.settings.sections import Tree, above, first_of, flags, from_flags, named, opened, words
+from gonio.settings.sections import Tree, above, flags, from_flags, named, names, opened, words
 from gonio.settings.signature import Missing, Setting, settings_of
 from gonio.settings.yaml_core import line_of, parse_yaml, read_yaml, to_yaml
 
@@ -31,6 +31,7 @@ __all__ = [
     "from_flags",
     "line_of",
     "named",
+    "names",
     "opened",
     "parse_yaml",
     "plain",

@@ -72,7 +72,7 @@ def fitted(value: Any, kind: Any, path: str) -> Any:
             if get_origin(one) is tuple:
                 return _items(value, get_args(one)[0], path)
     if isinstance(value, str):  # a section in one word is named by it
-        value = next(({_first(one): value} for one in kinds if takes_a_word(one)), value)
+        value = next(({first_of(one): value} for one in kinds if takes_a_word(one)), value)
     forms = [one for one in kinds if isinstance(value, Mapping) and is_section(one)]
     found = [one for one in forms if _fits(value, one)] or (forms if len(forms) == 1 else [])
     if not found:
@@ -144,7 +144,12 @@ def is_section(kind: Any) -> bool:
 
 def takes_a_word(kind: Any) -> bool:
     """Whether a section can be given in one word: the value of its first setting."""
-    return is_section(kind) and str in alternatives(settings_of(kind)[_first(kind)].kind, "")
+    return is_section(kind) and str in alternatives(settings_of(kind)[first_of(kind)].kind, "")
+
+
+def first_of(section: Any) -> str:
+    """The setting that a word stands for."""
+    return next(iter(settings_of(section)))
 
 
 def spoken(kind: Any) -> str:
@@ -190,10 +195,6 @@ def _items(values: list[Any], kind: Any, path: str) -> tuple[Any, ...]:
 
 def _is_readable(kind: Any) -> TypeGuard[type[Readable]]:
     return isinstance(kind, type) and issubclass(kind, Readable)
-
-
-def _first(form: Any) -> str:
-    return next(iter(settings_of(form)))
 
 
 def _fits(values: Mapping[str, Any], form: Any) -> bool:

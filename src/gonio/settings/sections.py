@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gonio.settings.chosen import Chosen
-from gonio.settings.fit import alternatives, fitted, is_section, joined, takes_a_word
+from gonio.settings.fit import alternatives, first_of, fitted, is_section, joined, takes_a_word
 from gonio.settings.signature import Setting, settings_of
 from gonio.settings.yaml_core import parse_yaml
 
@@ -19,11 +19,6 @@ def opened(values: Mapping[str, Any], root: type) -> Tree:
         if isinstance(value, str) and name in settings and takes_a_word(settings[name].kind):
             found[name] = {first_of(settings[name].kind): value}
     return found
-
-
-def first_of(section: Any) -> str:
-    """The setting that a word stands for."""
-    return next(iter(settings_of(section)))
 
 
 def above(base: Tree, over: Tree, root: type) -> Tree:
@@ -53,6 +48,11 @@ def named(tree: Tree, root: type) -> Tree:
             found[name] = {"name": default.name} | section
             kind.name_in(found[name], name)
     return found
+
+
+def names(tree: Tree, root: type) -> dict[str, str]:
+    """Which loss, backend and so on a tree (see `named`) has."""
+    return {name: tree[name]["name"] for name in settings_of(root) if _is_chosen(root, name)}
 
 
 def flags(root: type, tree: Tree) -> dict[str, Setting]:

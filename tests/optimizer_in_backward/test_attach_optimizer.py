@@ -140,6 +140,30 @@ def test_classes_that_no_sample_pushes_still_decay():
     assert_trains_alike(OPTIMIZERS["dampening"], loss=loss)
 
 
+def test_a_row_without_a_gradient_decays_and_keeps_its_momentum_once_a_step():
+    """By hand: no sample pushes the classes from 5 on."""
+    loss = gonio.loss.Loss(scale=gonio.rules.Fixed(4.0), penalty=TargetAlone())
+    training = Training(lambda p: SGD(p, lr=0.1, momentum=0.9, weight_decay=0.5), loss=loss)
+    w = training.head.weight.detach()[5:].clone()
+    m = torch.zeros_like(w)
+    for _ in range(3):
+        m = 0.9 * m + 0.5 * w
+        w = w - 0.1 * m
+    torch.testing.assert_close(training.run(3).head.weight.detach()[5:], w)
+
+
+@pytest.mark.parametrize("tile", [1, 4, CLASSES])
+def test_a_step_of_adam_is_one_however_many_tiles_it_has(tile):
+    """By hand: its means are divided by 1 - beta^3 at the third step, as they are over three gradients."""
+    training = Training(lambda p: Adam(p, lr=0.01, eps=0.0), backend=Chunked(tile)).run(2)
+    before = training.head.weight.detach().clone()
+    training.run(1, 2)
+    state = training.optimizer.state[training.head.weight]
+    mean, square = state["exp_avg"] / (1 - 0.9**3), state["exp_avg_sq"] / (1 - 0.999**3)
+    torch.testing.assert_close(training.head.weight.detach(), before - 0.01 * mean / square.sqrt())
+    assert state["step"] == 3
+
+
 class Several(Training):
     """Three labels for each sample, some twice and some without mass."""
 
@@ -160,6 +184,30 @@ def test_several_labels():
 @pytest.mark.parametrize("loss", ["cosface", losses.normface(scale="learned"), "softmax"])
 def test_smoothing_and_what_is_learned_beside_the_weight(loss):
     assert_trains_alike(loss=loss, label_smoothing=0.1)
+
+
+def test_smoothing_of_weighted_classes_is_refused_before_anything_moves():
+    weight = torch.arange(1.0, CLASSES + 1)
+    assert_trains_alike(loss="softmax", class_weight=weight)
+    training = Training(loss="softmax", class_weight=weight, label_smoothing=0.1)
+    before = training.head.weight.detach().clone()
+    with pytest.raises(ValueError, match=r"label_smoothing: with class_weight .*attach_optimizer"):
+        training.loss()
+    assert torch.equal(training.head.weight, before)
+
+
+@dataclass(frozen=True)
+class ReadsCenters:
+    """A term with a gradient in the own class weights, beside that of their scores."""
+
+    def __call__(self, facts):
+        return (facts.centers[:, 0] * torch.arange(1, DIM + 1)).sum(dim=1)
+
+
+@pytest.mark.parametrize("tile", [4, CLASSES])
+def test_a_term_that_reads_class_weights(tile):
+    loss = gonio.Loss(scale=gonio.rules.Fixed(4.0), terms=(ReadsCenters(), ReadsCenters()))
+    assert_trains_alike(loss=loss, backend=Chunked(tile))
 
 
 @pytest.mark.parametrize("ignored", [2, 0, 99])
@@ -338,7 +386,8 @@ def forgets(parameters):
         (Own, {}, TypeError, "optimizer: got Own"),
         (lambda p: SGD(p, differentiable=True), {}, ValueError, "differentiable=False"),
         (lambda p: Adam(p, capturable=True), {}, ValueError, "capturable=False"),
-        (SGD, {"backend": "reference"}, ValueError, "backend: 'reference' .*'chunked'"),
+        (SGD, {"dtype": torch.float16}, TypeError, "head.weight: got float16.*bfloat16"),
+        (SGD, {"backend": "reference"}, ValueError, r"backend: Reference\(\) .*'chunked'"),
         (SGD, {"backend": Reference()}, ValueError, "backend: .*'chunked'"),
     ],
 )
@@ -346,6 +395,30 @@ def test_what_cannot_be_attached_is_named(make, keywords, error, words):
     training = Training(make, attach=False, **keywords)
     with pytest.raises(error, match=words):
         training.head.attach_optimizer(training.optimizer)
+
+
+HOOKS = {
+    "hook": lambda weight: weight.register_hook(lambda gradient: gradient),
+    "post-accumulate hook": lambda weight: weight.register_post_accumulate_grad_hook(print),
+}
+
+
+@pytest.mark.parametrize("register", HOOKS.values(), ids=HOOKS)
+def test_a_hook_on_the_gradient_is_refused_when_attached_and_in_backward(register):
+    training = Training(attach=False)
+    handle = register(training.head.weight)
+    with pytest.raises(ValueError, match=r"head.weight: it has a hook .*attach_optimizer"):
+        training.head.attach_optimizer(training.optimizer)
+    handle.remove()
+    training.head.attach_optimizer(training.optimizer)
+    before = training.head.weight.detach().clone()
+    handle = register(training.head.weight)
+    with pytest.raises(RuntimeError, match=r"head.weight: it has a hook .*attach_optimizer"):
+        training.loss().backward()
+    assert torch.equal(training.head.weight, before)
+    handle.remove()
+    ordinary = Training(attach=False).run().head.weight
+    torch.testing.assert_close(training.run().head.weight, ordinary)
 
 
 def test_after_a_refusal_all_is_as_before():
@@ -482,7 +555,7 @@ def test_one_backward_for_each_forward():
         waiting.backward()
 
 
-def test_float16_embeddings_are_refused():
+def test_float16_is_refused():
     training = Training(dtype=torch.float32)
     x, labels = training.batch()
     with pytest.raises(TypeError, match=r"embeddings: float16 .*GradScaler"):
@@ -492,6 +565,10 @@ def test_float16_embeddings_are_refused():
         training.head(x.float(), labels)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         training.head(x.bfloat16().requires_grad_(), labels).backward()
+    training.optimizer.zero_grad()
+    training.head.half()
+    with pytest.raises(TypeError, match=r"head.weight: got float16"):
+        training.head(x.float(), labels)
 
 
 RANKS = """
