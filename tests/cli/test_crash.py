@@ -14,7 +14,7 @@ from cli.conftest import DIGITS, run
 from gonio.train import read_result
 
 LONG = (*DIGITS, "--optimise.epochs", "6", "--log_every", "1")
-STEPS = 66
+STEPS = 72
 
 
 @pytest.fixture(scope="module")
@@ -131,5 +131,5 @@ def test_a_run_that_is_being_made_longer_is_held_and_when_killed_says_so(
         process.communicate()
     result = gonio("evaluate", folder)
     assert result.code == 0
-    assert f"{folder} is not finished: its model is that of step {STEPS} of 1100000" in result.err
+    assert f"{folder} is not finished: its model is that of step {STEPS} of 1200000" in result.err
     assert read_result(folder / "results.json") == read_result(whole / "results.json")

@@ -41,12 +41,12 @@ def test_data_of_the_same_name_have_results_of_their_own(tmp_path, result):
     folder = RunFolder(tmp_path)
     others = [
         replace(result, source=source, data=replace(result.data, pixels=source))
-        for source in ("/x/set", "/y/set")
+        for source in ("/x/set", "/y/set", "/z/set")
     ]
     for one in (result, *others, others[0]):
         write_result(folder, one, is_own=one is result)
     found = results_in(folder)
-    assert len(found) == 3
+    assert len(found) == 4
     assert all(one in found for one in (result, *others))
 
 

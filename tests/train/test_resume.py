@@ -117,12 +117,12 @@ def test_without_checkpoints_nothing_can_be_made_longer(finished, finished_run):
     assert_same_run(folder_of(finished), finished_run("arcface"))
 
 
-@pytest.mark.parametrize("gone", ["checkpoints", "model.json", "neither"])
+@pytest.mark.parametrize("gone", ["checkpoints", "model.json", "both", "neither"])
 def test_what_a_run_is_is_compared_whatever_is_left_of_it(finished, gone):
     folder = folder_of(finished)
-    if gone == "checkpoints":
+    if gone in ("checkpoints", "both"):
         shutil.rmtree(folder.checkpoints)
-    elif gone == "model.json":
+    if gone in ("model.json", "both"):
         folder.model.unlink()
     before = sha256(folder.weights)
     with pytest.raises(CheckpointError, match=r"^loss\.name: 'cosface' now, 'arcface' in the run"):

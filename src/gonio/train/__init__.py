@@ -2,7 +2,7 @@
 
 from gonio.runs.folder import RunFolder
 from gonio.runs.model import load_backbone
-from gonio.runs.results import Result, read_result, write_result
+from gonio.runs.results import Result, read_result
 from gonio.settings import BackendConfig, LossConfig
 from gonio.train.config import (
     DataConfig,
@@ -14,7 +14,7 @@ from gonio.train.config import (
 from gonio.train.evaluation import embed, evaluate_backbone
 from gonio.train.interrupt import Interrupted
 from gonio.train.loop import DivergedError
-from gonio.train.trained import Sample, Trained, opener
+from gonio.train.trained import Trained
 from gonio.train.trainer import Run, train
 
 __all__ = [
@@ -28,15 +28,12 @@ __all__ = [
     "Result",
     "Run",
     "RunFolder",
-    "Sample",
     "TargetsConfig",
     "TrainConfig",
     "Trained",
     "embed",
     "evaluate_backbone",
     "load_backbone",
-    "opener",
     "read_result",
     "train",
-    "write_result",
 ]

@@ -94,8 +94,8 @@ class OptimiseConfig:
 
     Args:
         epochs: passes over the training images, in [1, 10^9].
-        batch_size: images in a step at most, in [2, 2^20]; the batches of an epoch are equal but for a group of
-            `per_identity` images, and have one group more where it would be left alone.
+        batch_size: images in a step at most, in [2, 2^20]; the batches of an epoch are equal but for a
+            group of `per_identity` images, and have one group more where it would be left alone.
         per_identity: images of an identity that are drawn together, >= 1 and at most half of
             `batch_size`; an identity whose images do not divide by it shows some of them again.
         lr: learning rate at its highest, > 0.

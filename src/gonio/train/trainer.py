@@ -20,6 +20,7 @@ from gonio.runs.place import existing_folder, new_folder
 from gonio.runs.records import write_record
 from gonio.settings import to_yaml
 from gonio.train.config import TrainConfig
+from gonio.train.deterministic import deterministic
 from gonio.train.interrupt import Interrupted, catch_signals
 from gonio.train.loop import order_of, training_steps
 from gonio.train.progress import TrainingProgress
@@ -146,6 +147,7 @@ def _fit(
         MetricsFile(folder.metrics, state.step) as lines,
         TrainingProgress(state.step, about.steps) as progress,
         catch_signals() as caught,
+        deterministic(state.head.step.device),
     ):
         since, began = state.step, time.perf_counter()
         for metrics in training_steps(state, split.seen, config):
