@@ -55,7 +55,7 @@ def test_a_run_with_drawn_classes_goes_on_to_the_same_numbers(is_moved):
 
 
 NO_GO = [
-    (config_of("reference", in_backward=True), r"^optimise\.in_backward: backend: 'reference'"),
+    (config_of("reference", in_backward=True), r"^optimise\.in_backward: backend: Reference"),
     (change(config_of("sampled", DRAWN), "targets.label_smoothing", 0.1), r"^targets\.label_smo"),
     (change(config_of("sampled", DRAWN), "loss", LossConfig("infonce")), r"^backend: Sampled"),
 ]
