@@ -15,6 +15,7 @@ from benchmarks.bars import BARS  # noqa: E402
 from benchmarks.contenders import CONTENDERS, Case  # noqa: E402
 from benchmarks.measure import peaks_in_a_new_process, times  # noqa: E402
 from benchmarks.report import bars  # noqa: E402
+from benchmarks.small import PAIRS  # noqa: E402
 
 ON_CPU = [name for name, one in CONTENDERS.items() if not one.needs_gpu and "compile" not in name]
 SAME_LOSS = [name for name in ON_CPU if CONTENDERS[name].is_arcface]
@@ -35,6 +36,16 @@ def test_contenders_compute_the_same_loss_and_gradients(name):
         assert error <= tolerance * value.abs().amax(), key
 
 
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS.keys())
+def test_rivals_of_small_heads_compute_the_same_loss_and_gradients(pair):
+    given = Case(classes=30, dim=16, batch=24).make()
+    found, truth = pair.ours(given)(), pair.theirs(given)()
+    if found["weight"].shape != truth["weight"].shape:  # (dim, classes)
+        truth["weight"] = truth["weight"].T
+    for key, value in truth.items():
+        torch.testing.assert_close(found[key], value, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_contenders_that_train_move_the_weight_as_sgd_does(name):
     case = Case(classes=300, dim=16, batch=24)
@@ -53,8 +64,8 @@ def test_contenders_that_train_move_the_weight_as_sgd_does(name):
     assert (given.weight - before - moved).abs().amax() <= tolerance * moved.abs().amax() + 5e-7
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "benchmarks.heads", *map(str, arguments)]
+def run(*arguments, module="benchmarks.heads"):
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -106,6 +117,15 @@ def test_who_fails_is_left_out_with_the_reason(monkeypatch):
     assert list(found) == ["3 products"]
     assert failed == {"broken": "MemoryError: too little"}
     assert peaks_in_a_new_process("nobody", [case]) == ({}, "KeyError: 'nobody'")
+
+
+def test_small_heads_have_a_row_for_every_size():
+    sizes = ["--classes", 20, 1000, "--dim", 4, "--threads", 1, "--rounds", 2]
+    done = run(*sizes, module="benchmarks.small")
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    assert [row[0].strip("| ") for row in rows] == [name for name in PAIRS for _ in range(2)]
+    assert [row[1] for row in rows] == ["20", "1,000"] * 2
+    assert [row[-2] for row in rows] == ["≤ 1.0", "≤ 1.0", "≤ 2.5", "≤ 1.5"]
 
 
 def test_a_name_that_nobody_has_is_refused():

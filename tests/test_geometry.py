@@ -52,7 +52,7 @@ def test_at_the_poles_the_gradient_is_zero_not_nan(sign):
     angle = angle_between(direction, sign * direction.detach())
     (1e6 * angle).sum().backward()
     assert angle.item() == pytest.approx(0 if sign > 0 else math.pi, abs=1e-7)
-    assert a.grad.tolist() == [[0, 0]]
+    assert a.grad.abs().amax() <= 1e-30
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -56,7 +56,7 @@ def test_the_commands_of_the_docs_work_on_the_loss_of_the_docs(write, tmp_path):
     assert yaml.safe_load((folder / "config.yaml").read_text())["loss"] == loss
     assert json.loads((folder / "model.json").read_text())["loss"] == loss
     steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").open()]
-    assert steps[-1] == 33
+    assert steps[-1] == 36
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -9,7 +9,6 @@ vectors and are ordinary torch (`gonio.equation`). Only the pool over the negati
 how that is computed is an engine's business (`gonio.engines`).
 """
 
-import functools
 from dataclasses import dataclass, fields, is_dataclass, replace
 
 import torch
@@ -148,16 +147,25 @@ class Loss:
             return None
         return float(resolved(self.scale.value))
 
-    @functools.cached_property
+    @property
     def statistics(self) -> tuple[Statistic, ...]:
         """Its parts that change what they keep with each training batch."""
-        return tuple(part for part in parts(self) if isinstance(part, Statistic))
+        return self._looked_up()[0]
 
-    @functools.cached_property
+    @property
     def has_quantities(self) -> bool:
         """Whether a rule has a setting that differs by sample."""
-        rules = (self.target, self.negative)
-        return any(isinstance(part, Quantity) for rule in rules for part in parts(rule))
+        return self._looked_up()[1]
+
+    def _looked_up(self) -> tuple[tuple[Statistic, ...], bool]:
+        """What every batch asks, found once."""
+        if "_found" not in self.__dict__:
+            statistics = tuple(part for part in parts(self) if isinstance(part, Statistic))
+            rules = (self.target, self.negative)
+            has = any(isinstance(part, Quantity) for rule in rules for part in parts(rule))
+            object.__setattr__(self, "_found", (statistics, has))
+        found: tuple[tuple[Statistic, ...], bool] = self.__dict__["_found"]
+        return found
 
     def weight_shape(self, num_classes: int, embedding_dim: int) -> tuple[int, ...] | None:
         """Of the class weights; None where there are none."""

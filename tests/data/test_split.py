@@ -63,6 +63,12 @@ def test_a_split_shares_no_identity_loses_no_image_and_leaves_genuine_and_impost
     assert len(apart.names) == pytest.approx(unseen * len(counts), abs=2)
 
 
+@pytest.mark.parametrize(("unseen", "apart"), [(0.26, 3), (0.24, 2), (0.74, 7), (0.76, 8)])
+def test_a_share_is_rounded_to_the_nearest_number_of_identities(unseen, apart):
+    seen, kept = split_by_identity(images_of([2] * 10), unseen, seed=0)
+    assert (len(seen.names), len(kept.names)) == (10 - apart, apart)
+
+
 def test_a_split_depends_on_the_seed_alone():
     images = images_of([3] * 30)
     first, same, other = (split_by_identity(images, 0.3, seed)[1].names for seed in (1, 1, 2))

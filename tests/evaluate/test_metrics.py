@@ -98,6 +98,14 @@ def test_ties_at_the_threshold_count_against_us():
     assert (point.actual_far, point.value) == (0.1, 0.25)
 
 
+def test_rejecting_all_begins_one_float_above_the_largest_score():
+    """FAR and FNR are 0.9 and 0.6 at 0.5, so the nearer point is that of rejecting all."""
+    scores = Scores.of(np.float32([0.5] * 4 + [0.1] * 6), np.float32([0.5] * 9 + [0.1]))
+    found = equal_error_rate(scores)
+    assert (found.low, found.high) == (0, 1)
+    assert found.threshold == np.nextafter(np.float32(0.5), np.float32(1))
+
+
 def test_a_far_that_the_impostors_cannot_resolve_is_refused():
     point = tar_at_far(Scores.of(np.ones(5), np.zeros(999)), 1e-3)
     assert point.value is None

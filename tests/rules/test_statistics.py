@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import gonio
 from gonio import losses
 from gonio.rules import PerClass
 from rules.heads import CLASSES, COUNTS, DIM, cosines, data, head_of, own
@@ -170,6 +171,19 @@ def test_class_means_move_after_the_loss():
         torch.testing.assert_close(head.class_means, means)
 
 
+def test_outside_training_a_learned_margin_is_cut_in_the_loss_and_left_in_the_state():
+    """As after the last step of the optimizer, which may have left the range."""
+    head = head_of(losses.adaptiveface(weight=0.0)).eval()
+    left, cut = torch.tensor([-3.0, 0.2, 9.0, 0.5, 0.6]), torch.tensor([0.0, 0.2, 1.0, 0.5, 0.6])
+    found = []
+    for margins in (left, cut):
+        with torch.no_grad():
+            head.margins.copy_(margins)
+        found.append(head(*data(), reduction="none"))
+        torch.testing.assert_close(head.margins.data, margins, check_dtype=False)
+    torch.testing.assert_close(found[0], found[1])
+
+
 def test_learned_margins_stay_in_their_range():
     head = head_of(losses.adaptiveface(start=0.35, weight=7.0, scale=5.0))
     x, labels = data()
@@ -186,3 +200,42 @@ def test_learned_margins_stay_in_their_range():
     unseen = [label for label in range(CLASSES) if label not in labels]
     for label in unseen:
         assert head.margins.grad[label].item() == pytest.approx(-7.0 / CLASSES)
+
+
+@pytest.mark.parametrize(
+    "loss", ["curricularface", "adaface", "adacos", "kappaface", "center-loss"]
+)
+def test_statistics_of_a_head_in_half_precision_are_wide(loss):
+    """So are those of a head that is cast; bfloat16 has no number 257 and no mean that moves by 1 %."""
+    head = gonio.Head(DIM, CLASSES, loss=loss, class_counts=COUNTS, dtype=torch.bfloat16)
+    kinds = {name: value.dtype for name, value in head.named_buffers()}
+    assert set(kinds.values()) == {torch.float32, torch.int64}
+    assert kinds["step"] == torch.int64
+
+
+def test_a_sample_with_several_labels_counts_once():
+    """Its norm once, and the mean of its cosines, weighted by mass."""
+    (x, labels), mass = data(), torch.tensor([[0.75, 0.25]]).expand(7, 2)
+    both = torch.stack([labels, (labels + 1) % CLASSES], dim=1)
+    head = head_of(losses.adaface(momentum=0.0))
+    head(x, both, label_mass=mass)
+    assert head.norm_std.item() == pytest.approx(x.norm(dim=1).std().item(), rel=1e-12)
+    head = head_of(losses.curricularface(momentum=0.0))
+    head(x, both, label_mass=mass)
+    mean = (cosines(head, x).gather(1, both) * mass).sum(dim=1).mean()
+    assert head.level.item() == pytest.approx(mean.item(), rel=1e-12)
+
+
+def test_the_scale_of_adacos_takes_the_median_of_an_even_number_and_has_a_floor():
+    """Own angles 0.1, 0.3, 0.5 and 0.7 have the median 0.4; eight negatives at the back give s < 1."""
+    angle = torch.tensor([0.1, 0.3, 0.5, 0.7], dtype=torch.float64)
+    x, labels = torch.stack([angle.cos(), angle.sin()], dim=1), torch.zeros(4, dtype=torch.int64)
+    for others, scale in ((torch.tensor([0.0, 1.0]), None), (torch.tensor([-1.0, 0.0]), 1.0)):
+        head = gonio.Head(2, 9, loss="adacos", dtype=torch.float64)
+        before = head.scale.item()
+        with torch.no_grad():
+            head.weight.copy_(others.expand(9, 2))
+            head.weight[0] = torch.tensor([1.0, 0.0])
+        head(x, labels)
+        pool = (8 * (before * (x @ head.weight[1].detach())).exp()).mean().log()
+        assert head.scale.item() == pytest.approx(scale or (pool / math.cos(0.4)).item())

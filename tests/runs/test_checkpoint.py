@@ -164,6 +164,7 @@ def test_a_crash_at_any_point_of_saving_leaves_a_whole_checkpoint(tmp_path, monk
                 break
             except PowerCut:
                 pass
+        assert len(list(folder.glob("step-*"))) >= 2, "an old one went before the new one was whole"
         found = newest_checkpoint(folder)
         assert_same(found, found.step)
         outcomes.add(found.step)
@@ -173,3 +174,28 @@ def test_a_crash_at_any_point_of_saving_leaves_a_whole_checkpoint(tmp_path, monk
         assert len(list(folder.iterdir())) == 2, "half of a checkpoint is left behind"
     assert call > 8
     assert outcomes == {2, 3}
+
+
+def test_the_name_of_a_checkpoint_is_on_the_disk_before_an_older_one_goes(tmp_path, monkeypatch):
+    for step in (1, 2):
+        save_checkpoint(tmp_path, checkpoint(step))
+    events = []
+    fsync, rename = os.fsync, os.rename
+
+    def synced(descriptor):
+        if os.fstat(descriptor).st_ino == tmp_path.stat().st_ino:
+            events.append("synced")
+        fsync(descriptor)
+
+    def renamed(old, new):
+        events.append(f"{old.name} -> {new.name}")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    save_checkpoint(tmp_path, checkpoint(3))
+    assert events == [
+        ".part-step-000000003 -> step-000000003",
+        "synced",
+        "step-000000001 -> .part-step-000000001",
+    ]

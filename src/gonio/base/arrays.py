@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gonio.base.checks import check_labels, describe
-from gonio.base.numbers import LARGEST, real_number, shown
+from gonio.base.numbers import LARGEST, brief, real_number
 
 Rows = Tensor | np.ndarray[Any, Any] | Sequence[Any]
 """A tensor, an array or a list, a row for each sample or class."""
@@ -31,7 +31,7 @@ def tensor_of(name: str, given: object, device: torch.device | None = None) -> T
         return torch.tensor(np.ascontiguousarray(given), device=device)
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(
-            f"{name}: got {shown(given)}; pass a tensor, an array or a list of numbers"
+            f"{name}: got {brief(given)}; pass a tensor, an array or a list of numbers"
         ) from None
 
 
@@ -44,7 +44,7 @@ def numbers_of_classes(name: str, given: object) -> tuple[float, ...]:
     """
     if isinstance(given, Tensor | np.ndarray):
         if given.ndim != 1:
-            raise ValueError(f"{name}: got {shown(given)}; give one number for each class")
+            raise ValueError(f"{name}: got {brief(given)}; give one number for each class")
         if isinstance(given, Tensor) and given.requires_grad:
             raise ValueError(
                 f"{name}: got a tensor that requires a gradient, and would not get one"
@@ -52,7 +52,7 @@ def numbers_of_classes(name: str, given: object) -> tuple[float, ...]:
         given = given.tolist()
     if not isinstance(given, Iterable) or isinstance(given, Mapping | Set | str):
         raise TypeError(
-            f"{name}: got {shown(given)}; give a list of numbers in the order of the classes, such as "
+            f"{name}: got {brief(given)}; give a list of numbers in the order of the classes, such as "
             "[margins[c] for c in range(num_classes)]"
         )
     return tuple(

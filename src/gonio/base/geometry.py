@@ -43,11 +43,10 @@ class _Unit(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, d_directions: Tensor, d_norms: Tensor) -> Tensor:
-        directions: Tensor
         directions, norms = ctx.saved_tensors
         inverse = _inverse(norms)
         radial = d_norms - (d_directions * directions).sum(dim=1) * inverse
-        return d_directions * inverse[:, None] + directions * radial[:, None]
+        return torch.addcmul(d_directions * inverse[:, None], directions, radial[:, None])
 
 
 def _inverse(norms: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def real_number(name: str, number: object) -> float:
     """
     found = _held(name, number)
     if isinstance(found, bool) or not isinstance(found, numbers.Real):
-        raise TypeError(f"{name}: got {shown(number)}, which is not a number")
+        raise TypeError(f"{name}: got {brief(number)}, which is not a number")
     try:
         return float(found)
     except OverflowError:
@@ -46,13 +46,13 @@ def whole_number(name: str, number: object, least: int | None = None, mend: str 
     allowed += f"; {mend}" if mend else ""
     found = _held(name, number)
     if isinstance(found, bool) or not isinstance(found, numbers.Integral):
-        raise TypeError(f"{name}: got {shown(number)}, which is not {allowed}")
+        raise TypeError(f"{name}: got {brief(number)}, which is not {allowed}")
     if least is not None and found < least:
         raise ValueError(f"{name}: {number} is not {allowed}")
     return operator.index(found)
 
 
-def shown(value: object) -> str:
+def brief(value: object) -> str:
     """A value as an error shows it: short, and an array by its dtype and shape."""
     if isinstance(value, Tensor):
         return describe(value)

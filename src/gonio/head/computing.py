@@ -26,10 +26,11 @@ class Computes(Attachable, Reads):
 
     def _ranks(self, *, is_training: bool) -> Ranks:
         """The processes whose samples meet: all of them in training, where anything asks for more than one."""
-        if is_training and self.weight is not None and self._looks < LOOKS:
+        ranks = present_ranks() if is_training else ALONE
+        if ranks.size > 1 and self.weight is not None and self._looks < LOOKS:
             self._looks += 1
             check_agreement(self.weight)
-        return present_ranks() if is_training and self._sees_batch else ALONE
+        return ranks if self._sees_batch else ALONE
 
     def _result(self, batch: Batch, ranks: Ranks, *, is_training: bool) -> Result:
         """Of a batch that has been gathered."""
@@ -71,7 +72,7 @@ class Computes(Attachable, Reads):
     def _moved(self, batch: Batch, loss: Loss, memory: Memory) -> Result:
         """Losses whose backward moves the weight."""
         assert self._mover is not None, "the head is attached"
-        update = self._mover.begin(self.weight, batch.targets, memory.step)
+        update = self._mover.begin(self.weight, batch.targets.labels, memory.step)
         columns = self._of_classes(batch, loss, memory, self.workspace.into(update))
         # the own classes are among those that are drawn, and class 0 never waits
         self._mover.catch_up(columns.drawn if isinstance(columns, Drawn) else None)

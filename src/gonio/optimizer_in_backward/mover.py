@@ -17,7 +17,6 @@ from gonio.optimizer_in_backward.rounding import Rounding
 from gonio.optimizer_in_backward.step import Step, rows_of_state
 from gonio.ranks import is_distributed
 from gonio.rules.facts import Memory
-from gonio.targets import Targets
 
 KEPT = (
     "head.weight: an interrupted backward pass (attach_optimizer) left some rows of it, and of the optimizer's "
@@ -110,8 +109,8 @@ class Mover:
                 f"(attach_optimizer); run a single process, {MEND}"
             )
 
-    def begin(self, weight: Tensor | None, targets: Targets, step: int) -> "Pass":
-        """What takes the gradient of the weight, for a forward pass at a step of the head.
+    def begin(self, weight: Tensor | None, labels: Tensor, step: int) -> "Pass":
+        """What takes the gradient of the weight, for a forward pass with (batch, k) labels at a step of the head.
 
         Raises:
             RuntimeError: the weight is another than the one that was attached.
@@ -121,7 +120,7 @@ class Mover:
                 "head.weight: it is another tensor than the one that was attached; build the optimizer "
                 "with it and call head.attach_optimizer() again"
             )
-        return Pass(self, targets.labels, step)
+        return Pass(self, labels, step)
 
     def _is_interrupted(self) -> bool:
         rows = rows_of_state(self.optimizer, self.weight).values()

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origi
 import numpy as np
 import torch
 
-from gonio.base.numbers import real_number, shown, whole_number
+from gonio.base.numbers import brief, real_number, whole_number
 from gonio.rules.ranges import Range, Varying
 
 
@@ -51,7 +51,7 @@ def read_setting(name: str, value: Any, kind: Any) -> Any:
             return bool(value)
     elif not isinstance(kind, type) or kind is Any or _is_one(value, kind):
         return value
-    raise TypeError(f"{name}: got {shown(value)}; give {' or '.join(_offers(kind))}")
+    raise TypeError(f"{name}: got {brief(value)}; give {' or '.join(_offers(kind))}")
 
 
 def _is_one(value: object, kind: type) -> bool:
@@ -111,4 +111,4 @@ def one_of(name: str, value: object, choices: Iterable[object]) -> None:
         ValueError: names the setting and the choices.
     """
     if value not in (allowed := list(choices)):
-        raise ValueError(f"{name}: {shown(value)} is unknown; choose one of {allowed}")
+        raise ValueError(f"{name}: {brief(value)} is unknown; choose one of {allowed}")

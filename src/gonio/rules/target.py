@@ -36,7 +36,7 @@ def folded_cosine(phi: Tensor) -> Tensor:
 
     (-1)^k cos(phi) - 2k   with k = floor(phi / pi)
     """
-    turns = (phi / math.pi).floor()
+    turns = (phi.detach() / math.pi).floor()  # constant but for its jumps, which cancel
     return (1 - 2 * turns.remainder(2)) * phi.cos() - 2 * turns
 
 
