@@ -39,10 +39,14 @@ def train_parser(settings: Mapping[str, Setting], names: Mapping[str, str]) -> P
     add_import(parser)
     for flag, meaning in FLAGS.items():
         parser.add_argument(f"--{flag}", action="store_true", help=meaning)
-    sections = dict.fromkeys(name.partition(".")[0] for name in settings if "." in name)
+    is_section = {
+        name.partition(".")[0]: "." in name or takes_a_word(setting.kind)
+        for name, setting in settings.items()
+    }
     groups = {
         section: parser.add_argument_group(f"{section} {names.get(section, '')}".rstrip())
-        for section in sections
+        for section, it_is in is_section.items()
+        if it_is
     }
     for name, setting in settings.items():
         add_setting(groups.get(name.partition(".")[0], parser), name, setting)
