@@ -33,7 +33,8 @@ class Auto(Engine):
         rows = held.weight.flatten(0, -2).shape[0]
         is_small = max(query.x.shape) * rows <= WHOLE_MATRIX_LIMIT
         if not is_small or workspace.update is not None or ranks.size > 1:
-            return CHUNKED(query, held, workspace, ranks)
+            found: Tensor = CHUNKED(query, held, workspace, ranks)
+            return found
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             workspace.last_step.begin(len(query.x))
         return REFERENCE(query, held, workspace)

@@ -53,6 +53,7 @@ class Totals(NamedTuple):
 class Streaming(Engine):
     """Streams the tiles of a request, there and back, without autograd."""
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(
         self, query: Query, held: Held, workspace: Workspace, ranks: Ranks = ALONE
     ) -> Tensor:
