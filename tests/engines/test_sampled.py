@@ -49,7 +49,7 @@ def test_a_rate_out_of_range_is_refused(rate):
 
 
 def test_what_cannot_be_sampled_is_refused():
-    with pytest.raises(TypeError, match=r"backend: .* pass Chunked"):
+    with pytest.raises(TypeError, match=r"backend: .* give Chunked"):
         Sampled(0.5, backend=Reference())
     for rate in (True, "0.1", losses):
         with pytest.raises(TypeError, match=r"rate: got "):

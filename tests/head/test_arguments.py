@@ -101,6 +101,15 @@ def test_an_argument_of_another_kind_is_named(argument, values):
             gonio.Head(**{"embedding_dim": DIM, "num_classes": CLASSES, argument: value})
 
 
+def test_what_is_set_later_is_checked_as_at_first():
+    head = head_of()
+    head.ignore_index = np.int16(5)
+    assert head(X, LABELS, reduction="none")[1].item() == 0
+    for argument in ("ignore_index", "label_smoothing"):
+        with pytest.raises(TypeError, match=rf"^{argument}: got 'x'"):
+            setattr(head, argument, "x")
+
+
 def test_numbers_of_classes_and_of_samples_may_be_lists_and_arrays():
     counts = torch.arange(1, CLASSES + 1)
     given = head_of("ldam", class_counts=counts.numpy(), class_weight=counts.tolist())

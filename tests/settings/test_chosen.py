@@ -62,7 +62,7 @@ def test_plain_settings_stand_for_rules_and_engines(choice, expected):
         (BackendConfig, "sampled", "^backend.rate: it is not given"),
         (BackendConfig, "{name: sampled, rate: 2}", "^backend.rate: 2.0 is out of range"),
         (BackendConfig, "{name: sampled, rate: .5, backend: {tle: 3}}", "did you mean backend.backend.tile"),
-        (BackendConfig, "{name: chunked, tile: 0}", "^backend.tile: 0 is not a whole number >= 1"),
+        (BackendConfig, "{name: chunked, tile: 0}", "^backend.tile: 0 is out of range"),
         (BackendConfig, "{name: reference, tile: 2}", "^backend.tile: there is no such setting"),
     ],
 )  # fmt: skip

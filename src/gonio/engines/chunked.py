@@ -8,13 +8,12 @@ import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from gonio.base.geometry import inverse_norms
-from gonio.base.numbers import real_number, whole_number
 from gonio.engines import epilogue
 from gonio.engines.compaction import Compacted, compacted
 from gonio.engines.compiling import compiled, has_compiler
@@ -25,6 +24,8 @@ from gonio.engines.seam import Capabilities
 from gonio.engines.streamed import Request, Streaming, Totals
 from gonio.engines.tile import Own
 from gonio.rules.pool import State
+from gonio.rules.ranges import AtLeastOne, AtLeastZero, Range
+from gonio.rules.reading import Checked
 
 CACHED, LAUNCHED = 3 * 2**19, 2**24
 """Entries of a tile's largest matrix, (batch, tile) or (tile, dim), where no tile is given: 6 MiB in
@@ -47,7 +48,7 @@ class Kept(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Chunked(Streaming):
+class Chunked(Checked, Streaming):
     """The engine.
 
     Args:
@@ -71,29 +72,17 @@ class Chunked(Streaming):
         ValueError: one outside its range, or a budget for a mode that has no use for it.
     """
 
-    tile: int | None = None
+    tile: AtLeastOne[int] | None = None
     mode: Literal["auto", "stash", "recompute"] = "auto"
-    budget: int | None = None
+    budget: AtLeastZero[int] | None = None
     precision: Precision = "fp32"
     compiled: bool | None = None
-    negligible: float = 0.0
+    negligible: Annotated[float, Range(0, 1, "[)")] = 0.0
 
     def __post_init__(self) -> None:
-        if self.tile is not None:
-            whole_number("tile", self.tile, 1, "give a number of classes")
-        if self.mode not in ("auto", "stash", "recompute"):
-            raise ValueError(f"mode: {self.mode!r} is unknown; choose auto, stash or recompute")
+        super().__post_init__()
         if self.budget is not None and self.mode != "auto":
             raise ValueError(f"budget: mode {self.mode!r} has no use for it; take mode='auto'")
-        if self.budget is not None:
-            whole_number("budget", self.budget, 0, "give a number of bytes")
-        if self.precision not in ("fp32", "bf16"):
-            raise ValueError(f"precision: {self.precision!r} is unknown; choose fp32 or bf16")
-        if self.compiled is not None and not isinstance(self.compiled, bool):
-            raise ValueError(f"compiled: {self.compiled!r} is unknown; choose True, False or None")
-        real_number("negligible", self.negligible)
-        if not 0 <= self.negligible < 1:
-            raise ValueError(f"negligible: {self.negligible} is out of range [0, 1); 0 is exact")
 
     @property
     def capabilities(self) -> Capabilities:

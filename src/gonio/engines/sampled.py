@@ -2,18 +2,19 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from gonio.base.numbers import real_number, whole_number
 from gonio.engines.chunked import Chunked
-from gonio.rules.ranges import extremes
+from gonio.rules.ranges import AtLeastZero, Range
+from gonio.rules.reading import Checked
 from gonio.rules.schedule import Schedule
 
 
 @dataclass(frozen=True)
-class Sampled:
+class Sampled(Checked):
     """In training, the classes of the batch and some others; else all classes.
 
     A step costs what it would cost with `rate` times the classes. What is drawn depends on `seed`, the
@@ -48,22 +49,10 @@ class Sampled:
     replacement; as log probabilities in a softmax, Bengio and Senecal, AISTATS 2003.
     """
 
-    rate: float | Schedule
+    rate: Annotated[float | Schedule, Range(0, 1, "(]")]
     backend: Chunked = field(default_factory=Chunked)
-    seed: int = 0
+    seed: AtLeastZero[int] = 0
     corrected: bool = False
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.rate, Schedule):
-            real_number("rate", self.rate)
-        least, most = extremes(self.rate)
-        if not 0 < least <= most <= 1:
-            raise ValueError(f"rate: {self.rate} is out of range (0, 1]; 1 is all classes")
-        whole_number("seed", self.seed, 0)
-        if not isinstance(self.corrected, bool):
-            raise TypeError(f"corrected: got {self.corrected!r}, which is neither True nor False")
-        if not isinstance(self.backend, Chunked):
-            raise TypeError(f"backend: {self.backend!r} draws no classes; pass Chunked(...)")
 
     def probabilities(self, drawn: Tensor, labels: Tensor, num_classes: int) -> Tensor | None:
         """(n,) logarithms of the probability that each drawn class is drawn; None for no correction."""

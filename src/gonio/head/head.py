@@ -88,8 +88,7 @@ class Head(Computes):
         embedding_dim = whole_number("embedding_dim", embedding_dim, 1)
         num_classes = whole_number("num_classes", num_classes, 1)
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
-        is_any = ignore_index is not None
-        self.ignore_index = whole_number("ignore_index", ignore_index) if is_any else None
+        self.ignore_index = ignore_index
         counts = self._numbers_of_classes("class_counts", class_counts)
         self._sizes = Sizes(num_classes, embedding_dim, counts)
         self._class_weight = self._numbers_of_classes("class_weight", class_weight)

@@ -16,7 +16,6 @@ class Reads(HasSettings):
     """A head at its door."""
 
     embedding_dim: int
-    ignore_index: int | None
     class_weight: Tensor | None
 
     def _numbers_of_classes(self, name: str, given: Rows | None) -> Tensor | None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gonio import engines, losses
+from gonio.base.numbers import whole_number
 from gonio.engines import Backend
 from gonio.engines.workspace import LastStep, Workspace
 from gonio.head.labels import check_smoothing
@@ -64,6 +65,7 @@ class HasSettings(KeepsState):
     step: Tensor
     workspace: Workspace
     _loss: Loss
+    _ignore_index: int | None
     _label_smoothing: float
     _backend: Backend
 
@@ -99,6 +101,15 @@ class HasSettings(KeepsState):
     @label_smoothing.setter
     def label_smoothing(self, share: float) -> None:
         self._label_smoothing = check_smoothing(share, self._loss)
+
+    @property
+    def ignore_index(self) -> int | None:
+        """The label of rows that add nothing; None where all count."""
+        return self._ignore_index
+
+    @ignore_index.setter
+    def ignore_index(self, label: int | None) -> None:
+        self._ignore_index = None if label is None else whole_number("ignore_index", label)
 
     @property
     def backend(self) -> Backend:
