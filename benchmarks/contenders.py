@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import gonio
 from gonio.engines import Chunked, Fused
+from gonio.engines.workspace import Workspace
 
 MARGIN, SCALE = 0.5, 64.0
 FLOAT = 4
@@ -141,18 +142,13 @@ def of_module(loss: Callable[..., Tensor], given: Given, weight: nn.Parameter) -
     return step
 
 
-@functools.cache
-def buffers() -> dict[str, Any]:
-    """The memory that ours use in turn."""
-    keeper = Chunked()
-    return {name: getattr(keeper, name) for name in ("_gradient", "_stash")}
+WORKSPACE = Workspace()
+"""The memory that ours use in turn: what a single head would keep between its steps."""
 
 
 def head_of(given: Given, backend: Chunked) -> gonio.Head:
     """A head over the shared weight."""
     case = given.case
-    for name, buffer in buffers().items():  # what a single head would keep between its steps
-        object.__setattr__(backend, name, buffer)
     with torch.device("meta"):
         head = gonio.Head(
             case.dim,
@@ -161,6 +157,7 @@ def head_of(given: Given, backend: Chunked) -> gonio.Head:
             backend=backend,
         )
     head = head.to_empty(device=case.device)
+    head.workspace = WORKSPACE
     head.weight = nn.Parameter(given.weight)
     head.step.zero_()
     return head
