@@ -142,8 +142,10 @@ def of_module(loss: Callable[..., Tensor], given: Given, weight: nn.Parameter) -
     return step
 
 
-WORKSPACE = Workspace()
-"""The memory that ours use in turn: what a single head would keep between its steps."""
+@functools.cache
+def workspace() -> Workspace:
+    """The memory that ours use in turn: what a single head would keep between its steps."""
+    return Workspace()
 
 
 def head_of(given: Given, backend: Chunked) -> gonio.Head:
@@ -157,7 +159,7 @@ def head_of(given: Given, backend: Chunked) -> gonio.Head:
             backend=backend,
         )
     head = head.to_empty(device=case.device)
-    head.workspace = WORKSPACE
+    head.workspace = workspace()
     head.weight = nn.Parameter(given.weight)
     head.step.zero_()
     return head
@@ -300,7 +302,7 @@ CONTENDERS = {
 
 
 def release() -> None:
-    """Let go of what the last call left, beside the memory that `buffers` and the floor keep."""
+    """Let go of what the last call left, beside the memory that `workspace` and the floor keep."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from benchmarks.contenders import CONTENDERS, FLOOR, Case, Contender, Step, buffers, release
+from benchmarks.contenders import CONTENDERS, FLOOR, Case, Contender, Step, release, workspace
 
 LEAST_ROUNDS = 3
 
@@ -110,7 +110,7 @@ def print_peaks(name: str, cases: str) -> None:
         case = sizes[0]
         contender.make(replace(case, classes=2**24 // case.batch + 1).make())()
     for case in sizes:
-        buffers.cache_clear()
+        workspace.cache_clear()
         gc.collect()
         print(PEAK, case.classes, peak(contender, case), flush=True)
 
