@@ -41,6 +41,18 @@ class Result(NamedTuple):
     """What becomes of the running statistics."""
 
 
+class Scored(NamedTuple):
+    """A batch before it meets all columns."""
+
+    targets: Targets
+    """Each label once."""
+    facts: Facts
+    score: Tensor
+    """(rows k,): z_iy of every label."""
+    query: Query
+    changes: Mapping[str, Change]
+
+
 def margin_loss(
     embeddings: Tensor,
     targets: Targets,
@@ -60,6 +72,25 @@ def margin_loss(
     Returns:
         (rows,) losses in nats, and what becomes of the statistics.
     """
+    asked = scored(embeddings, targets, loss, columns, memory)
+    targets, score, query = asked.targets, asked.score, asked.query
+    pool, rest = targets.parted(columns.pool(query))
+    losses = targets.pay(pool, score, loss)
+    if targets.smoothing:
+        if targets.class_weight is not None:
+            rest = columns.weighted_sum(query, targets.class_weight)
+        losses = targets.smoothed(losses, pool, score, rest, columns.num)
+    if not isinstance(loss.mining, Everything):
+        losses = losses * loss.mining(targets.plain().pay(pool, score, loss).detach())
+    for term in loss.terms:
+        losses = losses + targets.weighed(term(asked.facts))
+    return Result(losses, asked.changes)
+
+
+def scored(
+    embeddings: Tensor, targets: Targets, loss: Loss, columns: Columns, memory: Memory
+) -> Scored:
+    """What every label scores, and what is asked of all other columns."""
     targets, embedded = targets.merged(), Embedded(embeddings)
     own = columns.own(embedded, targets.places)
     facts = pairs(embedded, own, targets, loss, columns, memory)
@@ -87,17 +118,7 @@ def margin_loss(
         loss.score,
         loss.bound,
     )
-    pool, rest = targets.parted(columns.pool(query))
-    losses = targets.pay(pool, score, loss)
-    if targets.smoothing:
-        if targets.class_weight is not None:
-            rest = columns.weighted_sum(query, targets.class_weight)
-        losses = targets.smoothed(losses, pool, score, rest, columns.num)
-    if not isinstance(loss.mining, Everything):
-        losses = losses * loss.mining(targets.plain().pay(pool, score, loss).detach())
-    for term in loss.terms:
-        losses = losses + targets.weighed(term(facts))
-    return Result(losses, {**now, **later})
+    return Scored(targets, facts, score, query, {**now, **later})
 
 
 @torch.no_grad()

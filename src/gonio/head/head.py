@@ -6,14 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from gonio.base.arrays import Rows
-from gonio.base.checks import check_embeddings
 from gonio.base.numbers import whole_number
-from gonio.engines import Backend, engine_of
+from gonio.engines import Backend
 from gonio.engines.workspace import Workspace
-from gonio.head.computing import Computes
+from gonio.head.answers import Answers
 from gonio.head.labels import check_smoothing
-from gonio.head.logits import plain_logits
-from gonio.head.measure import among_batch, among_classes
 from gonio.head.reduction import Reduction, check_reduction, reduced
 from gonio.head.settings import as_loss
 from gonio.head.watch import watch
@@ -23,7 +20,7 @@ from gonio.rules.facts import Memory
 from gonio.rules.state import Sizes
 
 
-class Head(Computes):
+class Head(Answers):
     """Class weights and a softmax-based loss with a margin.
 
     Put `head.parameters()` into the optimizer beside the backbone's. Computation is in float32 (or
@@ -188,46 +185,6 @@ class Head(Computes):
             if result.changes:
                 self._commit(result.changes)
         return reduced(losses, batch, reduction, ranks)
-
-    def logits(self, embeddings: Tensor) -> Tensor:
-        """(batch, dim) -> (batch, classes): scale x cosine (or the loss's own score), never a margin.
-
-        Raises:
-            TypeError: embeddings that are not floating.
-            ValueError: a shape that does not match, or a loss without class weights.
-        """
-        if self.weight is None:
-            raise ValueError("loss: it has no class weights, so there are no logits of classes")
-        check_embeddings(embeddings, self.embedding_dim, self.step.device)
-        self.catch_up()
-        with torch.autocast(embeddings.device.type, enabled=False):
-            embeddings = self._computed(embeddings)
-            return plain_logits(embeddings, self.weight, self.current_loss, Memory(self._kept))
-
-    @torch.no_grad()
-    def measure(self, embeddings: Tensor, labels: Rows) -> tuple[Tensor, Tensor]:
-        """How a batch stands without any margin.
-
-        Args:
-            embeddings: (batch, dim), floating.
-            labels: (batch,), integers in [0, classes); rows with `ignore_index` are left out.
-
-        Returns:
-            (batch,) bool, whether the own class has a larger cosine than all others (a tie, to
-            rounding, is none); and (batch,) angles to the own class in radians. Both are shorter than
-            the batch by the rows that were left out. Where there are no class weights, the nearest
-            other sample of the same label stands for the own class, and samples without one are left
-            out too.
-        """
-        self.catch_up()
-        with torch.autocast(self.step.device.type, enabled=False):
-            batch = self._read(embeddings, labels)
-            whose = batch.targets.labels[:, 0]
-            if self.weight is None:
-                return among_batch(batch.embeddings, whose)
-            engine, centers = engine_of(self.backend), self.loss.score.centers
-            given = batch.embeddings, whose, self.weight, centers
-            return among_classes(*given, engine, self.workspace)
 
     def extra_repr(self) -> str:
         """What `print(head)` shows."""
