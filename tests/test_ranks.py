@@ -22,11 +22,12 @@ for name, (args, keywords, state) in given["heads"].items():
     head.load_state_dict(state)
     for step, (sizes, x, labels) in enumerate(given["batches"]):
         rows = slice(0, sizes[0]) if rank == 0 else slice(sizes[0], None)
-        per_sample = head(x[rows].requires_grad_(), labels[rows], reduction="none")
+        x = x[rows].clone().requires_grad_()
+        per_sample = head(x, labels[rows], reduction="none")
         per_sample.sum().backward()
         kept = {key: value.clone() for key, value in head.named_buffers()}
-        found[name, step] = per_sample.detach(), kept
-    found[name, "gradient"] = head.weight.grad
+        found[name, step] = per_sample.detach(), kept, x.grad
+    found[name, "gradient"] = {key: one.grad for key, one in head.named_parameters()}
 torch.save(found, folder / f"found{rank}.pt")
 dist.destroy_process_group()
 """
@@ -42,6 +43,15 @@ LOSSES = {
     "elastic-cosface, hardest": losses.elastic_cosface(order="hardest", scale=8.0),
     "elastic-cosface, published": losses.elastic_cosface(order="published", scale=8.0),
 }
+MEETING = {
+    "supcon": losses.supcon(temperature=0.2),
+    "infonce": losses.infonce(temperature=0.2),
+    "uss": losses.uss(scale=8.0),
+    "proxy-anchor": losses.proxy_anchor(scale=8.0),
+    "hm-softmax": losses.get("hm-softmax").loss(keep=0.5),
+}
+"""Samples meet those of all ranks."""
+EVERY = LOSSES | MEETING
 SIZES = [(5, 3), (0, 8), (8, 0), (1, 1), (0, 0), (5, 3)]
 IGNORED = 5
 """In the last batch all rows of the second rank are ignored."""
@@ -58,7 +68,7 @@ def recipes():
     }
     return {
         name: ((4, 6, loss), more, gonio.Head(4, 6, loss, **more).state_dict())
-        for name, loss in LOSSES.items()
+        for name, loss in EVERY.items()
     }
 
 
@@ -100,21 +110,24 @@ def alone():
     found = {}
     for name, head in heads():
         for step, (_, x, labels) in enumerate(batches()):
+            x = x.clone().requires_grad_()
             per_sample = head(x, labels, reduction="none")
             per_sample.sum().backward()
             kept = {key: value.clone() for key, value in head.named_buffers()}
-            found[name, step] = per_sample.detach(), kept
-        found[name, "gradient"] = head.weight.grad
+            found[name, step] = per_sample.detach(), kept, x.grad
+        found[name, "gradient"] = {key: one.grad for key, one in head.named_parameters()}
     return found
 
 
 @pytest.mark.parametrize("step", range(len(SIZES)), ids=str)
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.filterwarnings("ignore:labels. no two")
+@pytest.mark.parametrize("name", EVERY)
 def test_statistics_and_losses_are_those_of_the_whole_batch(ranks, alone, name, step):
-    losses_of_all, kept = alone[name, step]
-    parts = [rank[name, step][0] for rank in ranks]
+    losses_of_all, kept, gradient = alone[name, step]
+    parts, gradients = ([rank[name, step][i] for rank in ranks] for i in (0, 2))
     assert tuple(map(len, parts)) == SIZES[step]
     torch.testing.assert_close(torch.cat(parts), losses_of_all, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(torch.cat(gradients), gradient, rtol=1e-9, atol=1e-11)
     for rank in ranks:
         found = rank[name, step][1]
         assert found.keys() == kept.keys()
@@ -123,10 +136,11 @@ def test_statistics_and_losses_are_those_of_the_whole_batch(ranks, alone, name, 
             torch.testing.assert_close(found[key], ranks[0][name, step][1][key], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", EVERY)
 def test_gradients_add_up_to_those_of_the_whole_batch(ranks, alone, name):
-    total = sum(rank[name, "gradient"] for rank in ranks)
-    torch.testing.assert_close(total, alone[name, "gradient"], rtol=1e-9, atol=1e-10)
+    for key, gradient in alone[name, "gradient"].items():
+        total = sum(rank[name, "gradient"][key] for rank in ranks)
+        torch.testing.assert_close(total, gradient, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", LOSSES)
