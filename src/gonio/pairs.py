@@ -51,6 +51,7 @@ def pairs(
             pool,
             replace(loss.score, unit_embedding=True, unit_weight=True),
             None if reads_sample(rule) else scale,
+            has_offset=False,
         )
         return columns.pool(query)
 

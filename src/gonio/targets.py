@@ -93,8 +93,10 @@ class Targets(NamedTuple):
         return (by_label * factor).sum(dim=1)
 
     def toward(self, cosine: Tensor, target: Tensor) -> Tensor:
-        """(rows k,) targets, their margins weighted by mass."""
-        return target if self.mass is None else cosine + self.mass.flatten() * (target - cosine)
+        """(rows k,) targets, their margins weighted by mass; a pair of samples has all of its margin."""
+        if self.mass is None or self.classes is not None:
+            return target
+        return cosine + self.mass.flatten() * (target - cosine)
 
     def by_sample(self, facts: Facts) -> Facts:
         """One row for each sample: that of its heaviest label, with the mean cosine and angle."""

@@ -72,7 +72,7 @@ class BatchColumns(Columns):
         return self._engine(query, held, self._workspace)
 
 
-def partners(labels: Tensor) -> tuple[Tensor, Tensor]:
+def partners(labels: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """(batch,) classes -> (batch, k) places of the others of the same class, and how much each counts.
 
     -1, with a mass of 0, fills rows with fewer than k.
@@ -84,4 +84,4 @@ def partners(labels: Tensor) -> tuple[Tensor, Tensor]:
     row, column = is_pair.nonzero(as_tuple=True)
     places = labels.new_full((len(labels), width), -1)
     places[row, is_pair.cumsum(dim=1)[row, column] - 1] = column
-    return places, (places >= 0) / count.clamp(min=1)[:, None]
+    return places, (places >= 0).to(dtype) / count.clamp(min=1)[:, None]

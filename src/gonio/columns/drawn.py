@@ -52,7 +52,7 @@ class Drawn(Columns):
     def pool(self, query: Query) -> Tensor:
         """See `Columns`."""
         drawn, workspace = self.drawn, self.columns.workspace
-        weight, offset, _ = self.columns.held
+        weight, offset, _ = self.columns.asked(query)
         some: Tensor = _Gathered.apply(weight, drawn, workspace.spread)  # type: ignore[no-untyped-call]
         offset = None if offset is None else offset[drawn]
         if self._log_probability is not None and isinstance(query.pool, LogSumExp):

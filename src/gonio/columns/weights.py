@@ -105,7 +105,11 @@ class ClassWeights(Columns):
 
     def pool(self, query: Query) -> Tensor:
         """See `Columns`."""
-        return self.answer(query, self.held, self.workspace)
+        return self.answer(query, self.asked(query), self.workspace)
+
+    def asked(self, query: Query) -> Held:
+        """What is held, as a query asks for it."""
+        return self.held if query.has_offset else self.held._replace(offset=None)
 
     def weighted_sum(self, query: Query, weight: Tensor) -> Tensor:
         """See `Columns`. A block of classes at a time, there and back.

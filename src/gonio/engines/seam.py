@@ -28,6 +28,8 @@ class Query(NamedTuple):
     score: Score
     bound: float | None = None
     """Scores lie in [-bound, bound]; None where nobody knows."""
+    has_offset: bool = True
+    """Whether the offsets of the columns are added."""
 
     def of(self, rows: slice | Tensor) -> "Query":
         """The question about some rows."""

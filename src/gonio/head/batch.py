@@ -53,10 +53,11 @@ class Batch:
             counts=tuple(counts),
         )
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def in_pairs(self, *, warn: bool) -> "Batch":
         """Each sample with the others of its label; one without counts nothing."""
         labels = self.targets.labels[:, 0]
-        places, mass = partners(labels)
+        places, mass = partners(labels, self.embeddings.dtype)
         has_partner = places[:, 0] >= 0
         if warn and len(labels) and not bool(has_partner.any()):
             warnings.warn(
@@ -67,6 +68,6 @@ class Batch:
         weight = has_partner.to(self.embeddings.dtype)
         return replace(
             self,
-            targets=Targets(places, mass.to(self.embeddings.dtype), classes=labels),
+            targets=Targets(places, mass, classes=labels),
             weight=weight if self.weight is None else weight * self.weight,
         )
