@@ -606,7 +606,8 @@ torch.set_num_threads(1)
 def peak():
     lines = open("/proc/self/status").read().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
-head = gonio.Head(16, 200_000, loss="arcface")
+backend = gonio.engines.Chunked(compiled=False)  # a compiler has memory of its own
+head = gonio.Head(16, 200_000, loss="arcface", backend=backend)
 x, y = torch.randn(1024, 16, requires_grad=True), torch.randint(0, 200_000, (1024,))
 head(x[:2], y[:2]).backward(); head.zero_grad()
 before = peak()
@@ -618,8 +619,8 @@ print(peak() - before)
 def test_chunked_never_stores_batch_times_classes():
     run = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     whole_matrix = 1024 * 200_000 * 4 / 2**20
-    # the weight's gradient is 12 MiB, a tile 4 MiB several times over; the matrix would be 781 MiB
-    assert float(run.stdout) < whole_matrix / 8
+    # the weight's gradient is 12 MiB, a tile 6 MiB a dozen times over; the matrix would be 781 MiB
+    assert float(run.stdout) < whole_matrix / 6
 
 
 WEIGHT = """

@@ -44,7 +44,7 @@ def test_a_margin_asks_for_labels_and_labels_for_a_margin():
     for given in ({"margin": True}, {"labels": LABELS}):
         with pytest.raises(ValueError, match=r"margin: got .* labels; pass labels and"):
             head.logits(X.float(), **given)
-    with pytest.raises(ValueError, match="loss: it compares"):
+    with pytest.raises(ValueError, match="loss: it has no class weights"):
         gonio.Head(4, 6, "supcon").logits(X.float())
 
 

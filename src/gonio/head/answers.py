@@ -36,10 +36,10 @@ class Answers(Computes):
             ValueError: a shape that does not match, a label out of range, labels without a margin or a
                 margin without labels, or a loss without class weights.
         """
-        if self.weight is None or self.loss.pairing.against != "classes":
-            raise ValueError(
-                f"loss: it compares {self.loss.pairing}, so there are no logits of classes"
-            )
+        if self.weight is None:
+            raise ValueError("loss: it has no class weights, so there are no logits of classes")
+        if margin and self.loss.pairing.against != "classes":
+            raise ValueError(f"margin: the loss compares {self.loss.pairing}; ask without a margin")
         if margin != (labels is not None):
             raise ValueError(
                 f"margin: got {margin} {'without' if labels is None else 'beside'} labels; pass labels and "
@@ -94,6 +94,7 @@ class Answers(Computes):
             settings: of both groups, such as `lr=0.5`; of `weight_decay`, only the class weights.
 
         Example:
+            >>> import gonio
             >>> head = gonio.Head(8, 5, loss="softmax")
             >>> [group["name"] for group in head.param_groups(lr=0.1)]
             ['head.weight', 'head.learned']
