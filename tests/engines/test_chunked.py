@@ -303,6 +303,20 @@ def test_rows_that_hardly_push_leave_and_the_bound_holds(mode):
     assert errors[-1] > 0
 
 
+def test_the_bound_is_the_push_of_all_rows_that_left():
+    head, embeddings, labels = on_a_sharp_batch(0.3, dtype=torch.float64)
+    embeddings = embeddings.double()
+    head(embeddings.requires_grad_(), labels).backward()
+    scores = head.logits(embeddings, labels, margin=True).detach()
+    missing = 1 - scores.softmax(dim=1)[range(16), labels]
+    push = (head.loss.scale.value * missing / 16).sort().values
+    reached = push.cumsum(dim=0)
+    left = int((reached <= 0.3 * reached[-1]).sum())
+    assert 1 < left < 16
+    assert head.last_step.rows_in_backward == 16 - left
+    assert head.last_step.error_bound == pytest.approx(float(reached[left - 1]), rel=1e-9)
+
+
 NOT_PLAIN = [
     {"loss": "mv-am-softmax"},
     {"loss": "softmax"},
